@@ -1,0 +1,1 @@
+"""Self-hosted setup links: a tenant's customers connect their own WhatsApp number."""

@@ -1,0 +1,1 @@
+"""A tenant's look: theme, images. What signup, dashboard and e-mails share."""

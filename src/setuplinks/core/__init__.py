@@ -1,0 +1,1 @@
+"""Technical ground: database, vault, outbound HTTP, problems, wire format, clock, logs, metrics."""

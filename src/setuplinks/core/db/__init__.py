@@ -1,0 +1,1 @@
+"""One small interface over SQLite and PostgreSQL: reads run at once, writes are data."""

@@ -1,0 +1,53 @@
+"""Ids and secrets that are made before the write.
+
+Owns UUIDs, random tokens and Crockford base32. Integer ids come from `Database.next_id`.
+"""
+
+import hashlib
+import os
+import secrets
+import threading
+import uuid
+
+CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_lock = threading.Lock()
+_last = [0, 0]
+
+
+def uuid4() -> str:
+    """A random UUID; link ids are of this kind, so that they tell nothing."""
+    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+
+
+def uuid7(now: int) -> str:
+    """A UUIDv7 of the instant `now` (µs): 48 bits of ms, 12 bits that count up within one ms, 62 random bits (RFC 9562)."""
+    millisecond = now // 1_000
+    with _lock:
+        if millisecond == _last[0] and _last[1] < 0xFFF:
+            _last[1] += 1
+        else:
+            _last[0] = millisecond
+            _last[1] = secrets.randbits(11)
+        sequence = _last[1]
+    value = (millisecond & 0xFFFFFFFFFFFF) << 80 | 7 << 76 | sequence << 64 | 2 << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=value))
+
+
+def instant_of(uuid7_text: str) -> int:
+    """The instant (µs, whole ms) that a UUIDv7 was made at."""
+    return (uuid.UUID(uuid7_text).int >> 80) * 1_000
+
+
+def crockford(bits: int) -> str:
+    """Random lower-case Crockford base32 with at least `bits` bits: 130 bits are 26 characters."""
+    return "".join(secrets.choice(CROCKFORD) for _ in range(-(-bits // 5)))
+
+
+def token(bits: int = 256) -> str:
+    """A random URL-safe text with at least `bits` bits."""
+    return secrets.token_urlsafe(-(-bits // 8))
+
+
+def digest(secret: str) -> bytes:
+    """SHA-256 of a high-entropy secret; only this is stored and looked at."""
+    return hashlib.sha256(secret.encode()).digest()

@@ -1,0 +1,1 @@
+"""Is this installation ready for its first customer?"""

@@ -1,0 +1,1 @@
+"""Meta's language: Graph client, errors, payloads, Embedded Signup, signatures. Nothing of ours."""

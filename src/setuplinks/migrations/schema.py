@@ -1,0 +1,256 @@
+"""The schema's one definition, as SQLAlchemy Core tables; used by migrations and their tests, never at run time.
+
+Portable types only: bigint (times as µs, ids, booleans as 0/1), text (JSON as text), bytes, double. Tenant tables have
+the key (tenant_id, id); tenant 0 is the installation.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+)
+from sqlalchemy.schema import SchemaItem
+
+metadata = MetaData()
+
+
+def _num(name: str, default: int | None = None, *, null: bool = False) -> Column[int]:
+    server_default = None if default is None else str(default)
+    return Column(name, BigInteger, nullable=null, server_default=server_default, autoincrement=False)
+
+
+def _text(name: str, default: str | None = None, *, null: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=null, server_default=default)
+
+
+def _bytes(name: str, *, null: bool = False) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=null)
+
+
+def _real(name: str, *, null: bool = False) -> Column[float]:
+    return Column(name, Float(53), nullable=null)
+
+
+def _table(name: str, key: str, *items: SchemaItem) -> Table:
+    return Table(name, metadata, *items, PrimaryKeyConstraint(*key.split()))
+
+
+# -- core ------------------------------------------------------------------------------------------------------------
+id_counter = _table("id_counter", "name", _text("name"), _num("next_id"))
+data_key = _table(
+    "data_key", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("kid"), _bytes("wrapped"), _num("created_at"), _num("retired_at", null=True),
+    Index("data_key_kid", "kid"),
+)
+
+# -- tenants ---------------------------------------------------------------------------------------------------------
+tenant = _table(
+    "tenant", "id",
+    _num("id"), _text("name"), _text("status", "active"), _text("theme", "{}"), _text("default_success_url", null=True),
+    _text("default_failure_url", null=True), _text("allowed_redirect_hosts", "[]"), _text("language", null=True),
+    _text("time_zone", "UTC"), _bytes("redirect_key"), _bytes("redirect_key_previous", null=True),
+    _num("redirect_key_previous_until", null=True), _num("version", 0), _num("created_at"), _num("updated_at"),
+)  # fmt: skip
+api_key = _table(
+    "api_key", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("name"), _text("prefix"), _bytes("hash"), _text("scopes"),
+    _num("expires_at", null=True), _num("created_at"), _num("last_used_at", null=True), _num("revoked_at", null=True),
+    Index("api_key_hash", "hash", unique=True),
+)  # fmt: skip
+audit = _table(
+    "audit", "tenant_id id",
+    _num("tenant_id"), _text("id"), _num("at"), _text("actor"), _text("action"), _text("object_kind"),
+    _text("object_id"), _text("detail", "{}"),
+)  # fmt: skip
+idempotency = _table(
+    "idempotency", "tenant_id actor idempotency_key",
+    _num("tenant_id"), _text("actor"), _text("idempotency_key"), _bytes("request_hash"), _text("status"),
+    _num("http_status", null=True), _bytes("answer", null=True), _num("created_at"), _num("expires_at"),
+    Index("idempotency_expires", "expires_at"),
+)  # fmt: skip
+
+# -- customers -------------------------------------------------------------------------------------------------------
+customer = _table(
+    "customer", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("name"), _text("external_id", null=True), _text("email", null=True),
+    _text("phone", null=True), _text("metadata", "{}"), _text("status", "active"), _text("connection", "none"),
+    _num("version", 0), _num("created_at"), _num("updated_at"), _num("deleted_at", null=True),
+    Index("customer_external", "tenant_id", "external_id", unique=True),
+    Index("customer_id", "id", unique=True),
+)  # fmt: skip
+
+# -- setup links -----------------------------------------------------------------------------------------------------
+setup_link = _table(
+    "setup_link", "tenant_id id",
+    _num("tenant_id"), _text("id"), _num("customer_id"), _text("purpose"), _text("phase"), _num("version", 0),
+    _bytes("secret_hash"), _bytes("url_secret", null=True), _num("expires_at"), _num("lapses_at"),
+    _num("due_at", null=True), _num("lease_until", null=True), _num("created_at"), _num("updated_at"),
+    _num("opened_at", null=True), _num("used_at", null=True), _num("authorized_at", null=True),
+    _num("completed_at", null=True), _num("ended_at", null=True), _num("visits", 0),
+    _num("current_visit_id", null=True), _num("provisioning_id", null=True),
+    _text("connection_types"), _text("success_url", null=True), _text("failure_url", null=True), _text("theme", "{}"),
+    _text("language", null=True), _text("state", null=True), _text("metadata", "{}"), _text("prefill", "{}"),
+    _num("phone_provisioning", 0), _text("country_isos", "[]"), _num("sync_history", 0), _num("issue_api_key", 0),
+    _num("reconnect_phone_id", null=True), _num("reconnect_waba_id", null=True), _num("resulting_waba_id", null=True),
+    _text("resulting_phone_ids", "[]"), _text("failure_code", null=True), _text("failure_message", null=True),
+    _text("failure_step", null=True), _num("failure_retryable", null=True), _text("warnings", "[]"),
+    _text("ended_reason", null=True), _num("renewal_requested_at", null=True), _text("created_by"),
+    Index("setup_link_id", "id", unique=True),
+    Index("setup_link_customer", "tenant_id", "customer_id", "created_at"),
+    Index("setup_link_list", "tenant_id", "created_at", "id"),
+    Index("setup_link_due", "due_at"),
+    ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
+)  # fmt: skip
+setup_link_slot = _table(
+    "setup_link_slot", "tenant_id customer_id purpose waba_id",
+    _num("tenant_id"), _num("customer_id"), _text("purpose"), _num("waba_id", 0), _text("link_id", null=True),
+    _num("version", 0),
+)  # fmt: skip
+setup_link_step = _table(
+    "setup_link_step", "tenant_id link_id id",
+    _num("tenant_id"), _text("link_id"), _text("id"), _num("at"), _text("kind"), _text("detail", "{}"),
+)  # fmt: skip
+visit = _table(
+    "visit", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("link_id"), _bytes("browser_hash"), _text("status"), _num("superseded", 0),
+    _text("connection_type", null=True), _text("transport", null=True), _num("started_at"),
+    _num("authorizing_at", null=True), _num("exchanging_at", null=True), _num("ended_at", null=True),
+    _text("end_code", null=True), _text("meta_step", null=True), _text("device", null=True),
+    _num("due_at", null=True), _num("abandon_at", null=True), _num("abandoned_at", null=True), _num("version", 0),
+    Index("visit_link", "tenant_id", "link_id"),
+    Index("visit_due", "due_at"),
+    Index("visit_abandon", "abandon_at"),
+)  # fmt: skip
+authorization_state = _table(
+    "authorization_state", "hash",
+    _bytes("hash"), _num("tenant_id"), _text("link_id"), _num("visit_id"), _bytes("browser_hash"),
+    _text("transport"), _text("redirect_uri", null=True), _text("app_id"), _num("created_at"), _num("expires_at"),
+    _num("used_at", null=True),
+    Index("authorization_state_expires", "expires_at"),
+)  # fmt: skip
+
+# -- provisioning ----------------------------------------------------------------------------------------------------
+provisioning = _table(
+    "provisioning", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("link_id"), _num("visit_id"), _num("customer_id"), _text("plan"),
+    _text("step"), _text("status"), _num("version", 0), _num("due_at", null=True), _num("lease_until", null=True),
+    _num("tries", 0), _bytes("token", null=True), _num("token_expires_at", null=True), _text("claims", "{}"),
+    _text("facts", "{}"), _bytes("pin", null=True), _text("last_error", null=True), _num("started_at"),
+    _num("updated_at"), _num("ended_at", null=True),
+    Index("provisioning_link", "tenant_id", "link_id"),
+    Index("provisioning_due", "due_at"),
+)  # fmt: skip
+offboarding = _table(
+    "offboarding", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("meta_waba_id"), _bytes("token", null=True), _text("status"),
+    _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0), _text("last_error", null=True),
+    _num("created_at"), _num("updated_at"),
+    Index("offboarding_due", "due_at"),
+)  # fmt: skip
+
+# -- whatsapp --------------------------------------------------------------------------------------------------------
+waba = _table(
+    "waba", "tenant_id id",
+    _num("tenant_id"), _num("id"), _num("customer_id"), _text("meta_waba_id"), _text("name", null=True),
+    _text("currency", null=True), _text("timezone_id", null=True), _text("business_id", null=True),
+    _text("account_review_status", null=True), _text("status", "active"), _text("connection_type"),
+    _num("version", 0), _num("created_at"), _num("updated_at"),
+    Index("waba_meta", "tenant_id", "customer_id", "meta_waba_id", unique=True),
+    Index("waba_directory", "meta_waba_id"),
+    Index("waba_id", "id", unique=True),
+    ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
+)  # fmt: skip
+credential = _table(
+    "credential", "tenant_id waba_id",
+    _num("tenant_id"), _num("waba_id"), _bytes("token"), _num("token_expires_at", null=True), _num("obtained_at"),
+    _num("version", 0),
+)  # fmt: skip
+phone_number = _table(
+    "phone_number", "tenant_id id",
+    _num("tenant_id"), _num("id"), _num("customer_id"), _num("waba_id"), _text("meta_waba_id"),
+    _text("meta_phone_number_id"), _text("display_phone_number", null=True),
+    _text("display_phone_number_normalized", null=True), _text("verified_name", null=True),
+    _text("name_status", null=True), _text("quality_rating", null=True), _text("throughput_tier", null=True),
+    _text("messaging_limit", null=True), _text("connection_type"), _num("is_coexistence", 0),
+    _num("is_official_business_account", 0), _text("status"), _text("disconnect_reason", null=True),
+    _text("readiness", "[]"), _bytes("pin", null=True), _num("registered", 0), _text("link_id", null=True),
+    _num("connected_at", null=True), _num("created_at"), _num("updated_at"), _num("version", 0),
+    _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0),
+    Index("phone_number_meta", "tenant_id", "customer_id", "meta_phone_number_id", unique=True),
+    Index("phone_number_id", "id", unique=True),
+    Index("phone_number_list", "tenant_id", "created_at", "id"),
+    Index("phone_number_due", "due_at"),
+    ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
+    ForeignKeyConstraint(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
+)  # fmt: skip
+connected_number = _table(
+    "connected_number", "meta_phone_number_id",
+    _text("meta_phone_number_id"), _num("tenant_id"), _num("customer_id"), _num("phone_id"), _text("meta_waba_id"),
+    Index("connected_number_waba", "meta_waba_id"),
+)  # fmt: skip
+
+# -- webhooks --------------------------------------------------------------------------------------------------------
+webhook_endpoint = _table(
+    "webhook_endpoint", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("url"), _text("description", ""), _text("event_types", null=True),
+    _num("customer_id", null=True), _num("phone_id", null=True), _text("format", "events"), _text("headers", "{}"),
+    _num("rate_limit", null=True), _bytes("secret"), _bytes("secret_previous", null=True),
+    _num("secret_previous_until", null=True), _text("status", "enabled"), _text("disabled_reason", null=True),
+    _num("version", 0), _num("created_at"), _num("updated_at"), _num("deleted_at", null=True),
+    Index("webhook_endpoint_id", "id", unique=True),
+    ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
+    ForeignKeyConstraint(["tenant_id", "phone_id"], ["phone_number.tenant_id", "phone_number.id"]),
+)  # fmt: skip
+endpoint_state = _table(
+    "endpoint_state", "tenant_id endpoint_id",
+    _num("tenant_id"), _num("endpoint_id"), _num("next_due", null=True), _num("in_flight", 0),
+    _real("tokens", null=True), _num("tokens_at", null=True), _num("failures", 0), _num("failing_since", null=True),
+    _num("breaker_until", null=True), _num("breaker_step", 0), _num("lease_until", null=True),
+    Index("endpoint_state_due", "next_due"),
+)  # fmt: skip
+event = _table(
+    "event", "tenant_id id",
+    _num("tenant_id"), _text("id"), _text("type"), _num("created_at"), _num("customer_id", null=True),
+    _num("phone_id", null=True), _text("link_id", null=True),
+)
+event_payload = _table(
+    "event_payload", "tenant_id event_id",
+    _num("tenant_id"), _text("event_id"), _num("customer_id", null=True), _num("sealed", 0), _bytes("body"),
+)
+delivery = _table(
+    "delivery", "tenant_id id",
+    _num("tenant_id"), _text("id"), _num("endpoint_id"), _text("event_id"), _text("event_type"), _text("status"),
+    _num("attempts", 0), _num("due_at", null=True), _num("lease_until", null=True), _num("created_at"),
+    _num("ended_at", null=True), _num("last_status", null=True), _text("last_error", null=True), _num("manual", 0),
+    Index("delivery_id", "id", unique=True),
+    Index("delivery_due", "tenant_id", "endpoint_id", "due_at"),
+)  # fmt: skip
+attempt = _table(
+    "attempt", "tenant_id delivery_id number",
+    _num("tenant_id"), _text("delivery_id"), _num("number"), _num("started_at"), _num("duration_us"),
+    _num("http_status", null=True), _text("error", null=True), _text("error_detail", null=True),
+    _text("address", null=True), _bytes("response_start", null=True),
+)  # fmt: skip
+
+# -- notifications ---------------------------------------------------------------------------------------------------
+notification = _table(
+    "notification", "id",
+    _text("id"), _num("received_at"), _bytes("body_hash"), _bytes("body"), _text("status"),
+    Index("notification_hash", "body_hash", "received_at"),
+)
+
+# -- branding --------------------------------------------------------------------------------------------------------
+theme_image = _table(
+    "theme_image", "tenant_id id",
+    _num("tenant_id"), _text("id"), _text("url"), _text("kind"), _text("status"), _text("media_type", null=True),
+    _bytes("body", null=True), _num("fetched_at", null=True), _text("error", null=True), _num("due_at", null=True),
+    _num("lease_until", null=True), _num("tries", 0), _num("created_at"),
+    Index("theme_image_due", "due_at"),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The whole connection: connect, reconnect, disconnect, off-board."""

@@ -1,0 +1,41 @@
+"""What the sandbox is started with, and what can be set over HTTP while it runs. Holds no state of signups."""
+
+from dataclasses import dataclass, field
+
+DEFAULT_PARTNER_BUSINESS_ID = "900000000000001"
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConfig:
+    """The Meta app that the sandbox pretends to host. A value that is None is not checked: any is accepted."""
+
+    app_id: str | None = None
+    app_secret: str | None = None
+    config_id: str | None = None
+    verify_token: str | None = None
+    public_url: str | None = None  # the service's base URL; notifications go to public_url + /meta/notifications
+    partner_business_id: str = DEFAULT_PARTNER_BUSINESS_ID  # entry.id of PARTNER_* notifications
+    system_token: str | None = None
+    app_name: str = "Sandbox App"
+
+    @property
+    def notification_url(self) -> str | None:
+        return None if not self.public_url else self.public_url.rstrip("/") + "/meta/notifications"
+
+
+@dataclass(slots=True)
+class Settings:
+    """Switches that `PUT /sandbox/settings` sets. Names on the wire are camelCase."""
+
+    redirect_uris: list[str] = field(default_factory=list)  # exact addresses; empty accepts any http(s) address
+    allowed_origins: list[str] = field(default_factory=list)  # pages that may use the SDK; empty accepts any
+    code_seconds: int = 30  # life of a code (contract 2.3)
+    popup_redirect_uri: str = "omit"  # what a popup's code wants at the exchange: `omit`, or `page` (its address)
+    mismatch_burns_code: bool = False  # whether an exchange with a wrong redirect_uri spends the code
+    page_extras: bool = True  # whether the full-page dialog honours `extras`
+    require_appsecret_proof: bool = False
+    sdk: str = "on"  # `on`, or `missing`: the script answers 404
+    sdk_delay_ms: int = 0
+    popup_gap_ms: int = 150  # between the popup's two results
+    notifications: bool = True
+    notification_retry_seconds: list[float] = field(default_factory=lambda: [1.0, 5.0, 30.0])

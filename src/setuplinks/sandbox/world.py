@@ -1,0 +1,204 @@
+"""Everything that the stand-in Meta knows, in memory: businesses, WABAs, numbers, codes, tokens, signups, calls.
+
+Records and look-ups only; what a signup makes stands in `grants`, the dialog's moves in `flow`.
+"""
+
+import secrets
+import time
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from setuplinks.sandbox.clock import Clock
+from setuplinks.sandbox.config import SandboxConfig, Settings
+from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
+
+CALLS_KEPT = 20_000
+SIGNUPS_KEPT = 5_000
+
+
+@dataclass(slots=True)
+class Business:
+    id: str
+    name: str
+    person: str
+    created: float
+    wabas: list["Waba"] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Waba:
+    id: str
+    name: str
+    business: Business
+    created: float
+    namespace: str
+    currency: str = "USD"
+    timezone_id: str = "1"
+    country: str = "US"
+    review_status: str = "APPROVED"
+    numbers: list["Number"] = field(default_factory=list)
+    subscriptions: dict[str, dict[str, str]] = field(default_factory=dict)  # app id → {} or its override
+    templates: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Number:
+    id: str
+    waba: Waba
+    display: str
+    verified_name: str
+    created: float
+    name_status: str = "APPROVED"
+    name_blocks_register: bool = False
+    status: str = "PENDING"
+    code_verification_status: str = "VERIFIED"
+    quality_rating: str = "GREEN"
+    platform_type: str = "NOT_APPLICABLE"
+    throughput: str = "NOT_APPLICABLE"
+    messaging_limit: str = "TIER_250"
+    on_biz_app: bool = False
+    official: bool = False
+    pin: str | None = None
+    pin_misses: int = 0
+    last_onboarded: float | None = None
+    register_tries: list[float] = field(default_factory=list)
+    override: dict[str, str] | None = None
+    synced: set[str] = field(default_factory=set)
+    share_history: bool = True
+    sent_code: str | None = None
+
+
+@dataclass(slots=True)
+class Token:
+    value: str
+    app_id: str
+    user_id: str
+    business: Business | None
+    wabas: list[Waba]
+    scenario: Scenario
+    issued: float
+    expires: float | None
+    dead_subcode: int | None = None
+    faults_left: dict[int, int] = field(default_factory=dict)  # position in scenario.faults → answers left
+
+
+@dataclass(slots=True)
+class Code:
+    value: str
+    app_id: str
+    redirect_uri: str | None  # None: a popup's
+    page_url: str | None
+    token: Token
+    issued: float | None  # None: its 30 seconds have not begun
+    used: bool = False
+    faults_left: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Signup:
+    """One go at the dialog, from its opening to its end."""
+
+    id: str
+    version: str
+    client_id: str
+    config_id: str
+    redirect_uri: str | None  # None: the popup of the SDK
+    state: str | None
+    extras: dict[str, Any]
+    person: str
+    scenario: Scenario
+    opened: float
+    opener_origin: str | None = None
+    page_url: str | None = None
+    channel: str = ""
+    coexistence: bool = False
+    path: tuple[str, ...] = ()
+    step: str = "business"
+    business: Business | None = None
+    number: Number | None = None
+    kind: str = "new"  # new, existing, 555, none
+    answers: dict[str, str] = field(default_factory=dict)
+    outcome: str | None = None  # finished, cancelled, denied, vanished
+    message: dict[str, Any] | None = None
+    code: Code | None = None
+    granted: list[Waba] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    at: float
+    method: str
+    path: str
+    call: str
+    status: int
+    code: int | None
+
+
+class World:
+    """The state of one sandbox. One process, one event loop: nothing here is locked."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self.config = config
+        self.clock = Clock()
+        self._counter = int(time.time() * 1000)  # ids never repeat over restarts: the service may remember older ones
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets everything but the configuration; ids go on counting."""
+        self.settings = Settings()
+        self.clock.reset()
+        self.businesses: dict[str, Business] = {}
+        self.by_person: dict[str, list[Business]] = {}
+        self.wabas: dict[str, Waba] = {}
+        self.numbers: dict[str, Number] = {}
+        self.codes: dict[str, Code] = {}
+        self.tokens: dict[str, Token] = {}
+        self.signups: dict[str, Signup] = {}
+        self.queue: deque[Scenario] = deque()
+        self.by_state: dict[str, Scenario] = {}
+        self.standing: Scenario = DEFAULT
+        self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
+        self.call_counts: Counter[str] = Counter()
+        self.messages: deque[dict[str, Any]] = deque(maxlen=CALLS_KEPT)
+        self.last_secret: str | None = None
+
+    def next_id(self, prefix: str) -> str:
+        self._counter += 1 + secrets.randbelow(3)
+        return f"{prefix}{self._counter}"
+
+    def next_local_number(self) -> int:
+        """Seven digits that no earlier number of this process has."""
+        self._counter += 1
+        return self._counter % 10_000_000
+
+    @property
+    def app_secret(self) -> str:
+        """The secret that signs notifications: the configured one, else the last that an exchange used."""
+        return self.config.app_secret or self.last_secret or "sandbox"
+
+    def business_of(self, person: str) -> list[Business]:
+        """This person's businesses, newest first."""
+        return list(reversed(self.by_person.get(person, [])))
+
+    def keep_signup(self, signup: Signup) -> None:
+        self.signups[signup.id] = signup
+        while len(self.signups) > SIGNUPS_KEPT:
+            del self.signups[next(iter(self.signups))]
+
+    def scenario_for(self, state: str | None, name: str | None = None) -> Scenario:
+        """By name; else what was set for this `state`; else the queue's next; else the standing one."""
+        if name is not None:
+            return SCENARIOS[name]
+        if state and state in self.by_state:
+            return self.by_state.pop(state)
+        return self.queue.popleft() if self.queue else self.standing
+
+    def record(self, method: str, path: str, call: str, status: int, code: int | None) -> None:
+        self.calls.append(Call(self.clock.now(), method, path, call, status, code))
+        self.call_counts[f"{method} {call}"] += 1
+
+    def tokens_of(self, waba_ids: Iterable[str]) -> list[Token]:
+        wanted = set(waba_ids)
+        return [token for token in self.tokens.values() if wanted & {waba.id for waba in token.wabas}]

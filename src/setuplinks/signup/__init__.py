@@ -1,0 +1,1 @@
+"""What the customer sees: pages, templates and static files."""

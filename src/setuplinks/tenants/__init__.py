@@ -1,0 +1,1 @@
+"""Who uses the service: tenants, their API keys, redirects, the audit line, idempotency and the directory."""

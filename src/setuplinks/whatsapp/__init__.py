@@ -1,0 +1,1 @@
+"""What the customer ends up with: WABA, phone number, credential."""
