@@ -20,7 +20,7 @@ def uuid4() -> str:
 
 
 def uuid7(now: int) -> str:
-    """A UUIDv7 of the instant `now` (µs): 48 bits of ms, 12 bits that count up within one ms, 62 random bits (RFC 9562)."""
+    """A UUIDv7 (RFC 9562) of the instant `now` (µs): 48 bits of ms, 12 that count within one ms, 62 random."""
     millisecond = now // 1_000
     with _lock:
         if millisecond == _last[0] and _last[1] < 0xFFF:

@@ -9,14 +9,17 @@ import binascii
 import os
 import struct
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from setuplinks.core.clock import SECOND, Clock
-from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import Problem
+
+if TYPE_CHECKING:
+    from setuplinks.core.db.database import Database
+    from setuplinks.core.db.unit import Unit
 
 INSTALLATION = 0
 CACHE_FOR = 30 * SECOND
@@ -128,7 +131,7 @@ class Sealer:
 class Vault:
     """Hands out sealers; keeps them for at most 30 s."""
 
-    def __init__(self, db: Database, ring: KeyRing, clock: Clock) -> None:
+    def __init__(self, db: "Database", ring: KeyRing, clock: Clock) -> None:
         self._db, self._ring, self._clock = db, ring, clock
         self._cache: dict[int, tuple[int, Sealer]] = {}
 
@@ -150,7 +153,7 @@ class Vault:
         self._cache[tenant_id] = (now, sealer)
         return sealer
 
-    def create(self, tx: Unit, tenant_id: int) -> Sealer:
+    def create(self, tx: "Unit", tenant_id: int) -> Sealer:
         """Makes the tenant's first data key in the unit that creates the tenant."""
         sealer, wrapped = self._fresh(tenant_id, 1)
         tx.must(VaultClosed("This tenant has a data key already."), ADD_KEY, *wrapped)

@@ -123,10 +123,8 @@ visit = _table(
     _text("connection_type", null=True), _text("transport", null=True), _num("started_at"),
     _num("authorizing_at", null=True), _num("exchanging_at", null=True), _num("ended_at", null=True),
     _text("end_code", null=True), _text("meta_step", null=True), _text("device", null=True),
-    _num("due_at", null=True), _num("abandon_at", null=True), _num("abandoned_at", null=True), _num("version", 0),
+    _num("abandon_at", null=True), _num("abandoned_at", null=True), _num("states", 0), _num("version", 0),
     Index("visit_link", "tenant_id", "link_id"),
-    Index("visit_due", "due_at"),
-    Index("visit_abandon", "abandon_at"),
 )  # fmt: skip
 authorization_state = _table(
     "authorization_state", "hash",
@@ -142,9 +140,10 @@ provisioning = _table(
     _num("tenant_id"), _num("id"), _text("link_id"), _num("visit_id"), _num("customer_id"), _text("plan"),
     _text("step"), _text("status"), _num("version", 0), _num("due_at", null=True), _num("lease_until", null=True),
     _num("tries", 0), _bytes("token", null=True), _num("token_expires_at", null=True), _text("claims", "{}"),
-    _text("facts", "{}"), _bytes("pin", null=True), _text("last_error", null=True), _num("started_at"),
+    _text("facts", "{}"), _text("meta_waba_id", null=True), _bytes("pin", null=True), _text("last_error", null=True), _num("started_at"),
     _num("updated_at"), _num("ended_at", null=True),
     Index("provisioning_link", "tenant_id", "link_id"),
+    Index("provisioning_waba", "meta_waba_id"),
     Index("provisioning_due", "due_at"),
 )  # fmt: skip
 offboarding = _table(
