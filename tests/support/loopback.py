@@ -1,0 +1,62 @@
+"""An ASGI application on a real loopback port, in the event loop of the test.
+
+Owns the server's start and end. The test and the application share one loop, so a test can move the clock or drain the
+workers and look at the answer without waiting for luck.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import uvicorn
+
+START_SECONDS = 15.0
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals alone: they belong to pytest."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.contextmanager
+def bound_socket() -> Iterator[socket.socket]:
+    """A listening place on 127.0.0.1: its port is known, and nobody else's, before the application is built."""
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind(("127.0.0.1", 0))
+        yield place
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, place: socket.socket) -> AsyncIterator[None]:
+    """Serves the application on that socket for the length of the block, its lifespan included.
+
+    Raises RuntimeError where the application does not start.
+    """
+    config = uvicorn.Config(
+        app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2
+    )
+    server = _Server(config)
+    running = asyncio.create_task(server.serve(sockets=[place]))
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            while not server.started:
+                if running.done():
+                    running.result()
+                    raise RuntimeError("the application did not start; what it logged stands above")
+                await asyncio.sleep(0.005)
+        yield
+    finally:
+        server.should_exit = True
+        await running
+
+
+def port_of(place: socket.socket) -> int:
+    """The port of a bound socket."""
+    port: int = place.getsockname()[1]
+    return port
