@@ -1,0 +1,178 @@
+"""PostgreSQL's way to commit: units of the same shape that wait at the same time share one transaction.
+
+Owns how gathered writes are sent. A unit's shape is its list of texts. While one group is under way the units that
+arrive wait; they then go together, each text once, its parameters pipelined: no timer, no delay when nothing waits. When
+a shared transaction fails, its units run again without the one at fault, or each alone.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import asyncpg
+
+from setuplinks.core.db.errors import DatabaseAway, DatabaseBusy, MissedGuard, OutcomeUnknown
+from setuplinks.core.db.text import numbered
+from setuplinks.core.db.unit import Write
+from setuplinks.core.problems import Problem
+
+LANES = 2
+SHARE = 64
+TRIES = 3
+
+Shape = tuple[tuple[str, bool], ...]
+Acquire = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+class _Missed(Exception):
+    """Guards of these units, by index, did not touch exactly one row."""
+
+    def __init__(self, units: dict[int, Problem]) -> None:
+        super().__init__()
+        self.units = units
+
+
+@dataclass(eq=False)
+class _Waiting:
+    writes: list[Write]
+    future: asyncio.Future[None]
+
+    def end(self, failure: BaseException | None = None) -> None:
+        if self.future.done():
+            return
+        if failure is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(failure)
+
+
+@dataclass
+class _Line:
+    """The units of one shape that wait, and how many groups of it are under way."""
+
+    waiting: list[_Waiting] = field(default_factory=list)
+    running: int = 0
+
+
+class SharedCommits:
+    """Commits units; `acquire` lends a connection, `problem_of` words an engine's error."""
+
+    def __init__(self, acquire: Acquire, problem_of: Callable[[Exception], Problem]) -> None:
+        self._acquire = acquire
+        self._problem_of = problem_of
+        self._lines: dict[Shape, _Line] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def commit(self, writes: list[Write]) -> None:
+        """Returns after the commit. A caller that goes away does not undo it."""
+        shape = tuple((write.sql, write.problem is not None) for write in writes)
+        line = self._lines.setdefault(shape, _Line())
+        unit = _Waiting(writes, asyncio.get_running_loop().create_future())
+        line.waiting.append(unit)
+        if line.running < LANES:
+            line.running += 1
+            task = asyncio.create_task(self._run(shape, line))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await unit.future
+
+    async def finish(self) -> None:
+        """Waits until nothing is under way."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _run(self, shape: Shape, line: _Line) -> None:
+        while line.waiting:
+            group, line.waiting = line.waiting[:SHARE], line.waiting[SHARE:]
+            try:
+                await self._settle(shape, group)
+            except BaseException as error:
+                for unit in group:
+                    unit.end(OutcomeUnknown("The change was interrupted."))
+                if not isinstance(error, Exception):
+                    raise
+        line.running -= 1
+        if not line.running:
+            self._lines.pop(shape, None)
+
+    async def _settle(self, shape: Shape, group: list[_Waiting], tried: int = 1) -> None:
+        """Ends every unit of the group, one way or the other."""
+        try:
+            await self._send(shape, group)
+        except _Missed as missed:
+            if len(group) == 1:
+                group[0].end(MissedGuard(missed.units[0]))
+                return
+            # The others first: a unit that missed may have lost to one of them, and only a committed one has won.
+            rest = [unit for index, unit in enumerate(group) if index not in missed.units]
+            if rest:
+                await self._settle(shape, rest)
+            for index in missed.units:
+                await self._settle(shape, [group[index]])
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            problem = self._problem_of(error)
+            if isinstance(problem, DatabaseAway):
+                for unit in group:
+                    unit.end(problem)
+            elif len(group) > 1:
+                for unit in group:
+                    await self._settle(shape, [unit])
+            elif isinstance(problem, DatabaseBusy) and tried < TRIES:
+                # A lost deadlock: writes are data and guards decide, so sending them again is the same unit, later.
+                await self._settle(shape, group, tried + 1)
+            else:
+                problem.__cause__ = error
+                group[0].end(problem)
+        else:
+            for unit in group:
+                unit.end()
+
+    async def _send(self, shape: Shape, group: list[_Waiting]) -> None:
+        """One transaction. Raises _Missed, or the driver's errors; a COMMIT without an answer is OutcomeUnknown."""
+        async with self._acquire() as connection:
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            try:
+                await self._write(connection, shape, group)
+                await self._commit(connection)
+            except (asyncpg.PostgresError, asyncpg.DataError, _Missed):
+                # A connection that is gone has rolled back by itself.
+                with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+                    await connection.execute("ROLLBACK")
+                raise
+            except BaseException:
+                connection.terminate()
+                raise
+
+    async def _write(self, connection: Any, shape: Shape, group: list[_Waiting]) -> None:
+        for (sql, guarded), run in groupby(range(len(shape)), key=shape.__getitem__):
+            writes = [(index, unit.writes[position]) for position in run for index, unit in enumerate(group)]
+            if not guarded:
+                await connection.executemany(sql, [write.params for _, write in writes])
+                continue
+            touched = [0] * len(writes)
+            for row in await connection.fetchmany(
+                numbered(sql), [(*write.params, number) for number, (_, write) in enumerate(writes)]
+            ):
+                touched[row[0]] += 1
+            missed: dict[int, Problem] = {}
+            for count, (index, write) in zip(touched, writes, strict=True):
+                if count != 1 and write.problem is not None:
+                    missed.setdefault(index, write.problem)
+            if missed:
+                raise _Missed(missed)
+
+    async def _commit(self, connection: Any) -> None:
+        try:
+            status = await connection.execute("COMMIT")
+        except asyncpg.PostgresError as error:
+            if isinstance(self._problem_of(error), DatabaseAway):
+                raise OutcomeUnknown("The database went away while it committed the change.") from error
+            raise
+        except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise OutcomeUnknown("The database did not answer the commit.") from error
+        if status != "COMMIT":
+            # PostgreSQL answers the COMMIT of a failed transaction with a cheerful ROLLBACK.
+            raise asyncpg.InFailedSQLTransactionError("the transaction was rolled back")

@@ -1,0 +1,53 @@
+"""SQL texts and their parameters: one spelling for both engines.
+
+Owns the rewriting of a text for an engine, done once per text, and the check of parameters that one engine would refuse
+and the other would take. It does not know any statement.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+
+from setuplinks.core.problems import Invalid
+
+SMALLEST = -(2**63)
+LARGEST = 2**63 - 1
+
+_PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\$(\d+)")
+
+
+@cache
+def placeholders(sql: str) -> int:
+    """The highest n of `$n` in a text; texts are constants of the program, so the cache is bounded."""
+    return max((int(found[1]) for found in _PLACEHOLDER.finditer(sql) if found[1]), default=0)
+
+
+@cache
+def for_sqlite(sql: str) -> str:
+    """`$n` → `?n`: SQLite takes `$1` for a name and would bind it by order of appearance, silently wrong."""
+    return _PLACEHOLDER.sub(lambda found: f"?{found[1]}" if found[1] else found[0], sql)
+
+
+@cache
+def numbered(sql: str) -> str:
+    """A guarded write for PostgreSQL that returns its last parameter for each row it touched."""
+    return f"{sql} RETURNING CAST(${placeholders(sql) + 1} AS INTEGER)"
+
+
+def check(params: Sequence[object]) -> None:
+    """Refuses as Invalid what only one of the two engines would store: NUL in text, lone surrogates, ints over 64 bit."""
+    for value in params:
+        if isinstance(value, str):
+            if "\0" in value:
+                raise Invalid("Text may not contain the NUL character.")
+            if not value.isascii():
+                _encode(value)
+        elif isinstance(value, int) and not SMALLEST <= value <= LARGEST:
+            raise Invalid("A number is too large.")
+
+
+def _encode(value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Invalid("Text may not contain half of a surrogate pair.") from None

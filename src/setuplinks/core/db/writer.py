@@ -1,0 +1,163 @@
+"""SQLite's one writer: a thread that commits whatever queued meanwhile in one transaction.
+
+Owns the write connection. Each unit has a savepoint, so a failing unit rolls back alone; one COMMIT (one fsync) is shared
+by all; nobody hears of success before it. It does not own reads.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from setuplinks.core.db.errors import (
+    ConstraintBroken,
+    DatabaseAway,
+    DatabaseBusy,
+    MissedGuard,
+    OutcomeUnknown,
+    StatementFailed,
+)
+from setuplinks.core.db.text import for_sqlite
+from setuplinks.core.db.unit import Write
+from setuplinks.core.problems import Problem
+
+SHARE = 256
+
+_AWAY = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+}
+
+
+def problem_of(error: sqlite3.Error) -> Problem:
+    """What a caller is told of an error of SQLite's."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return DatabaseBusy("Another process holds the database file's write lock.")
+    if code in _AWAY:
+        return DatabaseAway(f"The database file cannot be used: {error}.")
+    if isinstance(error, sqlite3.IntegrityError):
+        return ConstraintBroken(f"The database refused a row: {error}.")
+    return StatementFailed(f"The database refused a statement: {error}.")
+
+
+@dataclass(eq=False)
+class Job:
+    """Something to run on the write connection, and whom to tell."""
+
+    run: Callable[[sqlite3.Connection], Any]
+    future: asyncio.Future[Any]
+    alone: bool = False
+    answer: Any = None
+    failure: BaseException | None = None
+
+
+def run_writes(connection: sqlite3.Connection, writes: list[Write]) -> None:
+    """Sends a unit's writes in order; stops at the first missed guard."""
+    for sql, params, problem in writes:
+        touched = connection.execute(for_sqlite(sql), params).rowcount
+        if problem is not None and touched != 1:
+            raise MissedGuard(problem)
+
+
+class Writer(threading.Thread):
+    """The thread. `connection` is used by nobody else while it runs."""
+
+    def __init__(self, connection: sqlite3.Connection, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(name="sqlite-writer", daemon=True)
+        self._connection = connection
+        self._loop = loop
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+
+    async def submit(self, run: Callable[[sqlite3.Connection], Any], *, alone: bool = False) -> Any:
+        """Runs on the write connection and returns after the commit. A caller that goes away does not undo it."""
+        job = Job(run, self._loop.create_future(), alone)
+        self._queue.put(job)
+        return await job.future
+
+    def stop(self) -> None:
+        """What is queued is still committed; then the thread ends."""
+        self._queue.put(None)
+
+    def run(self) -> None:
+        """Takes what waits, commits it, tells everybody; until stopped."""
+        while (job := self._queue.get()) is not None:
+            jobs, following = self._gather(job)
+            self._commit(jobs)
+            if isinstance(following, Job):
+                self._commit([following])
+            if following is STOP:
+                return
+
+    def _gather(self, first: Job) -> tuple[list[Job], "Job | object | None"]:
+        """The jobs that share one commit, and what ended the gathering: a job that runs alone, the stop mark, nothing."""
+        jobs = [first]
+        if first.alone:
+            return jobs, None
+        with suppress(queue.Empty):
+            while len(jobs) < SHARE:
+                job = self._queue.get_nowait()
+                if job is None:
+                    return jobs, STOP
+                if job.alone:
+                    return jobs, job
+                jobs.append(job)
+        return jobs, None
+
+    def _commit(self, jobs: list[Job]) -> None:
+        connection = self._connection
+        committing = False
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in jobs:
+                self._run_in_savepoint(job)
+            committing = True
+            connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            problem = problem_of(error)
+            if committing and isinstance(problem, DatabaseAway):
+                problem = OutcomeUnknown(f"The database file did not take the change: {error}.")
+            for job in jobs:
+                job.failure = job.failure or problem
+            if connection.in_transaction:
+                with suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+        # The loop is closed when the process stops with units still under way: nobody is left to be told.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(_tell, jobs)
+
+    def _run_in_savepoint(self, job: Job) -> None:
+        connection = self._connection
+        connection.execute("SAVEPOINT unit")
+        try:
+            job.answer = job.run(connection)
+        except Exception as error:
+            job.failure = problem_of(error) if isinstance(error, sqlite3.Error) else error
+            if not connection.in_transaction:
+                # A full disk or a read error makes SQLite roll back the whole transaction: all of its units are lost.
+                raise sqlite3.OperationalError("the transaction was rolled back") from error
+            connection.execute("ROLLBACK TO unit")
+        connection.execute("RELEASE unit")
+
+
+STOP = object()
+
+
+def _tell(jobs: list[Job]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.failure is None:
+            job.future.set_result(job.answer)
+        else:
+            job.future.set_exception(job.failure)

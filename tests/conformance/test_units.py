@@ -1,0 +1,178 @@
+"""What a unit of work promises, alike on both databases."""
+
+import asyncio
+
+import pytest
+
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.errors import ConstraintBroken
+from setuplinks.core.db.unit import Unit
+from setuplinks.core.problems import Conflict, NotFound
+
+INSERT = "INSERT INTO id_counter (name, next_id) VALUES ($1, $2)"
+INSERT_ONCE = INSERT + " ON CONFLICT DO NOTHING"
+MOVE = "UPDATE id_counter SET next_id = $3 WHERE name = $1 AND next_id = $2"
+FIND = "SELECT next_id FROM id_counter WHERE name = $1"
+
+
+async def value(db: Database, name: str) -> int | None:
+    """What is committed under a name."""
+    row = await db.one(FIND, name)
+    return None if row is None else int(row["next_id"])
+
+
+async def test_a_unit_writes_all_of_its_writes(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 1)
+        tx.must(Conflict(), INSERT, "b", 2)
+        tx.then()
+        tx.must(Conflict(), MOVE, "a", 1, 3)
+    assert (await value(db, "a"), await value(db, "b")) == (3, 2)
+
+
+async def test_a_unit_reads_committed_state_and_not_its_own_writes(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 1)
+        inside = await tx.one(FIND, "a")
+        listed = await tx.all("SELECT name FROM id_counter")
+    assert inside is None
+    assert listed == []
+    assert await value(db, "a") == 1
+
+
+async def test_an_exception_in_the_body_writes_nothing(db: Database) -> None:
+    with pytest.raises(NotFound):
+        async with db.transaction() as tx:
+            tx.add(INSERT, "a", 1)
+            raise NotFound
+    assert await value(db, "a") is None
+
+
+async def test_a_missed_guard_raises_its_own_problem_and_writes_nothing(db: Database) -> None:
+    with pytest.raises(Conflict, match="somebody was first"):
+        async with db.transaction() as tx:
+            tx.add(INSERT, "a", 1)
+            tx.must(Conflict("somebody was first"), MOVE, "none", 1, 2)
+            tx.add(INSERT, "b", 1)
+    assert (await value(db, "a"), await value(db, "b")) == (None, None)
+
+
+async def test_a_guard_that_touches_two_rows_is_missed(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 1)
+        tx.add(INSERT, "b", 1)
+    with pytest.raises(Conflict):
+        async with db.transaction() as tx:
+            tx.must(Conflict(), "UPDATE id_counter SET next_id = $2 WHERE next_id = $1", 1, 5)
+    assert (await value(db, "a"), await value(db, "b")) == (1, 1)
+
+
+async def test_an_insert_that_collides_is_a_missed_guard_not_an_error(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.must(Conflict(), INSERT_ONCE, "a", 1)
+    with pytest.raises(Conflict):
+        async with db.transaction() as tx:
+            tx.must(Conflict(), INSERT_ONCE, "a", 2)
+    assert await value(db, "a") == 1
+
+
+async def test_a_collision_without_a_guard_is_told_in_our_words_and_writes_nothing(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 1)
+    with pytest.raises(ConstraintBroken):
+        async with db.transaction() as tx:
+            tx.add(INSERT, "b", 1)
+            tx.add(INSERT, "a", 2)
+    assert (await value(db, "a"), await value(db, "b")) == (1, None)
+
+
+async def test_a_verb_runs_once_more_on_fresh_reads_when_its_guard_was_missed(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 0)
+    runs: list[int] = []
+
+    async def raise_by_one(tx: Unit) -> int:
+        row = await tx.one(FIND, "a")
+        assert row is not None
+        seen = int(row["next_id"])
+        runs.append(seen)
+        if len(runs) == 1:
+            async with db.transaction() as other:
+                other.add(MOVE, "a", 0, 10)
+        tx.must(Conflict(), MOVE, "a", seen, seen + 1)
+        return seen + 1
+
+    assert await db.unit(raise_by_one) == 11
+    assert runs == [0, 10]
+    assert await value(db, "a") == 11
+
+
+async def test_the_problem_stands_when_the_guard_is_missed_twice(db: Database) -> None:
+    runs: list[str] = []
+
+    async def hopeless(tx: Unit, name: str, *, to: int) -> None:
+        runs.append(name)
+        tx.must(Conflict("lost again"), MOVE, name, 1, to)
+
+    with pytest.raises(Conflict, match="lost again"):
+        await db.unit(hopeless, "nobody", to=2)
+    assert runs == ["nobody", "nobody"]
+
+
+async def test_of_many_units_racing_for_one_row_exactly_one_wins(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 0)
+
+    async def race(number: int) -> int | None:
+        try:
+            async with db.transaction() as tx:
+                tx.add(INSERT, f"racer {number}", number)
+                tx.must(Conflict(), MOVE, "a", 0, number)
+        except Conflict:
+            return None
+        return number
+
+    won = [number for number in await asyncio.gather(*(race(n) for n in range(1, 41))) if number is not None]
+    assert len(won) == 1
+    assert await value(db, "a") == won[0]
+    racers = await db.read("SELECT name FROM id_counter WHERE name LIKE 'racer%'")
+    assert [row["name"] for row in racers] == [f"racer {won[0]}"]
+
+
+async def test_units_that_fail_inside_a_shared_commit_leave_the_others(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "taken", 1)
+
+    async def write(number: int) -> str:
+        name = "taken" if number % 7 == 0 else f"unit {number}"
+        try:
+            async with db.transaction() as tx:
+                tx.add(INSERT, f"first {number}", 0)
+                tx.add(INSERT, name, number)
+                tx.must(Conflict(), MOVE, f"first {number}", number % 5 and 0, 1)
+        except (ConstraintBroken, Conflict) as error:
+            return type(error).__name__
+        return "written"
+
+    answers = await asyncio.gather(*(write(n) for n in range(50)))
+    assert [n for n in range(50) if answers[n] == "ConstraintBroken"] == list(range(0, 50, 7))
+    assert [n for n in range(50) if answers[n] == "written"] == [n for n in range(50) if n % 7]
+    rows = await db.read("SELECT name FROM id_counter WHERE name LIKE 'first%'")
+    assert {row["name"] for row in rows} == {f"first {n}" for n in range(50) if n % 7}
+
+
+async def test_a_hook_at_commit_may_still_append(db: Database) -> None:
+    async with db.transaction() as tx:
+        gathered: list[str] = tx.gather("names", list)
+        tx.at_commit(lambda: [tx.add(INSERT, name, 1) for name in gathered] and None)
+        gathered.append("late")
+        assert tx.gather("names", list) is gathered
+    assert await value(db, "late") == 1
+
+
+async def test_a_unit_takes_no_writes_after_its_end(db: Database) -> None:
+    async with db.transaction() as tx:
+        tx.add(INSERT, "a", 1)
+    with pytest.raises(RuntimeError, match="ended"):
+        tx.add(INSERT, "b", 1)
+    assert await value(db, "b") is None
