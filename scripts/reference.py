@@ -1,0 +1,124 @@
+"""Writes `docs/reference` from the code, so that what is public is documented and the document is right.
+
+Owns the shape of those pages. What they say comes from the code: settings' descriptions, the errors' own words, the
+table of events, the OpenAPI document, the commands' help.
+"""
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+import setuplinks
+from setuplinks.core.problems import Problem
+from setuplinks.settings import ENV_FILE, PREFIX, SECRETS, Settings
+from setuplinks.setup_links.codes import CODES
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+NOTE = "<!-- Written by `make reference` from the code; change it there. -->"
+
+
+def settings_page() -> str:
+    """Every setting, the required ones first."""
+    fields = Settings.model_fields.items()
+    rows = [
+        (f"`{PREFIX}{name.upper()}`", _default(name, field), _sentence(field.description or ""))
+        for name, field in sorted(fields, key=lambda item: not item[1].is_required())
+    ]
+    secrets = ", ".join(f"`{PREFIX}{name.upper()}_FILE`" for name in SECRETS)
+    return _page(
+        "Settings",
+        f"All are environment variables; `{ENV_FILE}` in the current folder may hold them as well, and the environment "
+        "wins. What is missing or wrong is reported together at start. A secret may be given as a file: "
+        f"{secrets}.\n\n{_table(('setting', 'default', 'what'), rows)}",
+    )
+
+
+def errors_page() -> str:
+    """Every error of the API, and every code that a link may end or pause with."""
+    _import_everything()
+    by_code: dict[str, list[type[Problem]]] = {}
+    for problem in _subclasses(Problem):
+        by_code.setdefault(problem.code, []).append(problem)
+    rows = [
+        (f"`{code}`", str(problem.status), problem.title)
+        for code, problems in sorted(by_code.items())
+        for problem in _distinct(problems)
+    ]
+    failures = [
+        (f"`{name}`", code.message, code.who, "yes" if code.retryable else "no") for name, code in sorted(CODES.items())
+    ]
+    return _page(
+        "Errors",
+        "Errors of the API are problem JSON by RFC 9457: `type`, `title`, `status`, `code`, `detail`, and `errors` with "
+        "`field` and `message` where fields are wrong. `code` is stable; a program decides by it and by the status.\n\n"
+        f"{_table(('code', 'status', 'what'), rows)}\n\n## Why a link or a visit stopped\n\n"
+        "These stand in a link's `failure.code`, in events, and in `error_code` of the redirect.\n\n"
+        f"{_table(('code', 'what', 'whose turn', 'same link again'), failures)}",
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page}
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is None or field.default == "" or name in SECRETS:
+        return "–"
+    return f"`{field.default}`" + _choices(field.annotation)
+
+
+def _choices(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " of " + ", ".join(f"`{value}`" for value in get_args(annotation))
+    return ""
+
+
+def _distinct(problems: list[type[Problem]]) -> list[type[Problem]]:
+    """One class for each (status, title) of a code: feature errors often inherit the words."""
+    seen = {(problem.status, problem.title): problem for problem in problems}
+    return [seen[key] for key in sorted(seen)]
+
+
+def _subclasses(parent: type[Problem]) -> list[type[Problem]]:
+    below = [child for child in parent.__subclasses__() if child.__module__.startswith("setuplinks.")]
+    return [parent, *(deeper for child in below for deeper in _subclasses(child))]
+
+
+def _import_everything() -> None:
+    # Errors stand beside the rule that raises them, so all rooms must be read before they can be listed.
+    for module in pkgutil.walk_packages(setuplinks.__path__, "setuplinks."):
+        if not module.name.startswith(("setuplinks.migrations", "setuplinks.sandbox")):
+            importlib.import_module(module.name)
+
+
+def _page(title: str, body: str) -> str:
+    return f"{NOTE}\n\n# {title}\n\n{body}\n"
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def _sentence(text: str) -> str:
+    return " ".join(text.split())
+
+
+def main() -> None:
+    """Writes the pages that changed and names them."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, write in PAGES.items():
+        path, text = FOLDER / name, write()
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            sys.stdout.write(f"wrote {path.name}\n")
+
+
+if __name__ == "__main__":
+    main()
