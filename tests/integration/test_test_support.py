@@ -6,6 +6,7 @@ import aiohttp
 import pytest
 from standardwebhooks import Webhook
 
+from setuplinks.core.db.database import Database
 from tests.support.inbox import Answer, Inbox, running_inbox
 from tests.support.postgres import PostgresServer
 
@@ -52,3 +53,10 @@ async def test_nothing_but_loopback_can_be_reached() -> None:
         for address in ("http://192.0.2.1/", "http://example.com/"):
             with pytest.raises(aiohttp.ClientConnectorError):
                 await session.get(address)
+
+
+async def test_each_test_has_a_migrated_database_of_its_own(db: Database, database_dialect: str) -> None:
+    assert db.dialect == database_dialect
+    row = await db.one("SELECT count(*) AS n FROM tenant")
+    assert row is not None
+    assert row["n"] == 0

@@ -8,17 +8,15 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.open import FILE_NAME, open_database
+from setuplinks.migrations.apply import migrate
 from tests.support.postgres import PostgresServer, run_aside, running_postgres
 
-if TYPE_CHECKING:
-    from setuplinks.core.db.database import Database
-
 ALL = ("sqlite", "postgres")
-SQLITE_FILE = "setuplinks.sqlite3"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -74,8 +72,6 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The name of a migrated database to copy; nobody may stay connected to it."""
-    from setuplinks.migrations.apply import migrate
-
     url = postgres_server.create_database()
     run_aside(migrate(url, tmp_path_factory.mktemp("postgres-template")))
     return url.rpartition("/")[2]
@@ -84,8 +80,6 @@ def postgres_template(postgres_server: PostgresServer, tmp_path_factory: pytest.
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a migrated SQLite file to copy."""
-    from setuplinks.migrations.apply import migrate
-
     folder = tmp_path_factory.mktemp("sqlite-template")
     run_aside(migrate(None, folder))
     return folder
@@ -104,7 +98,7 @@ def database_url(database_dialect: str, data_dir: Path, request: pytest.FixtureR
     """The address of a fresh, migrated database; None is the SQLite file in `data_dir`, as in the settings."""
     if database_dialect == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
-        shutil.copytree(template, data_dir, dirs_exist_ok=True)
+        shutil.copy(template / FILE_NAME, data_dir / FILE_NAME)
         yield None
         return
     server: PostgresServer = request.getfixturevalue("postgres_server")
@@ -126,10 +120,8 @@ def blank_database_url(database_dialect: str, request: pytest.FixtureRequest) ->
 
 
 @pytest.fixture
-async def db(database_url: str | None, data_dir: Path) -> AsyncIterator["Database"]:
+async def db(database_url: str | None, data_dir: Path) -> AsyncIterator[Database]:
     """An open, migrated database of this test's own."""
-    from setuplinks.core.db.open import open_database
-
     opened = await open_database(database_url, data_dir)
     try:
         yield opened
