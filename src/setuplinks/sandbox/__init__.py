@@ -1,1 +1,1 @@
-"""A stand-in for Meta (dialog, SDK, Graph API, notifications) and for a tenant's server. A reading of Meta's documents of its own."""
+"""A stand-in for Meta over HTTP, and a stand-in tenant inbox: a reading of Meta's documents of its own."""

@@ -1,4 +1,4 @@
-"""The sandbox's own clock: runs with the machine's, can be moved and stopped over HTTP. Ages codes, tokens and lock-outs."""
+"""The sandbox's own clock: runs with the machine's, can be moved and stopped over HTTP. Ages codes and tokens."""
 
 import time
 from datetime import UTC, datetime

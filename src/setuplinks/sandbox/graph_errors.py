@@ -47,11 +47,19 @@ class GraphError(Exception):
 HTTP_STATUS = {1: 500, 2: 500, 4: 400, 10: 403, 200: 403, 190: 401, 80007: 400, 130429: 429, 131000: 500, 133016: 400}
 
 
-def error_of(code: int, message: str | None = None, subcode: int | None = None, status: int | None = None) -> GraphError:
+def error_of(
+    code: int, message: str | None = None, subcode: int | None = None, status: int | None = None
+) -> GraphError:
     """An error by its code alone, with Meta's usual text and status; used by faults and scenarios."""
     text = message or TEXTS.get(code, f"(#{code}) An error occurred")
-    return GraphError(code, text, status=status or HTTP_STATUS.get(code, 400), subcode=subcode,
-                      details=text if 130000 <= code < 140000 else None, transient=code in (1, 2))
+    return GraphError(
+        code,
+        text,
+        status=status or HTTP_STATUS.get(code, 400),
+        subcode=subcode,
+        details=text if 130000 <= code < 140000 else None,
+        transient=code in (1, 2),
+    )
 
 
 TEXTS = {
@@ -59,7 +67,7 @@ TEXTS = {
     2: "An unexpected error has occurred. Please retry your request later.",
     4: "(#4) Application request limit reached",
     10: "(#10) Application does not have permission for this action",
-    200: "(#200) You do not have the necessary permissions required to send messages on behalf of this WhatsApp Business Account",
+    200: "(#200) You do not have the necessary permissions for this WhatsApp Business Account",
     368: "(#368) Temporarily blocked for policies violations",
     80007: "(#80007) There have been too many calls to this WhatsApp Business account. Wait a bit and try again.",
     130429: "(#130429) Rate limit hit",
@@ -109,8 +117,11 @@ TOKEN_TEXTS = {
 
 
 def dead_token(subcode: int | None) -> GraphError:
-    text = "Invalid OAuth access token - Cannot parse access token" if subcode is None else TOKEN_TEXTS.get(
-        subcode, "Error validating access token.")
+    text = (
+        "Invalid OAuth access token - Cannot parse access token"
+        if subcode is None
+        else TOKEN_TEXTS.get(subcode, "Error validating access token.")
+    )
     return GraphError(190, text, status=401, subcode=subcode)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from setuplinks.sandbox.steps import STEPS
 
 SIXTY_DAYS = 5_184_000
+OTHER_APP = "700000000000999"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,66 +80,127 @@ _CANCELS = tuple(
 )
 
 _ALL = (
-    Scenario("default", "A fresh business, one WABA with the approved template hello_world, one number to be registered."),
-    Scenario("coexistence", "The number stays in the WhatsApp Business app, whatever `extras` ask for.", coexistence=True),
-    Scenario("existing_waba", "The person picks the WABA and number that she has already (the newest one).", reuse=True),
+    Scenario(
+        "default", "A fresh business, one WABA with the approved template hello_world, one number to be registered."
+    ),
+    Scenario(
+        "coexistence", "The number stays in the WhatsApp Business app, whatever `extras` ask for.", coexistence=True
+    ),
+    Scenario(
+        "existing_waba", "The person picks the WABA and number that she has already (the newest one).", reuse=True
+    ),
     Scenario("several_numbers", "One WABA with three numbers.", numbers=3),
     Scenario("several_wabas", "Two WABAs with one number each; both are granted.", wabas=2),
     Scenario("no_number", "The person ends without a number (FINISH_ONLY_WABA).", numbers=0),
     Scenario("no_waba", "The token reaches no WABA at all.", wabas=0, numbers=0),
-    Scenario("already_registered_pin", "The number has the PIN 654321 from before: 133005 until it is given.", pin="654321"),
+    Scenario(
+        "already_registered_pin", "The number has the PIN 654321 from before: 133005 until it is given.", pin="654321"
+    ),
     Scenario("unverified_number", "The number was never verified: register answers 133006.", verified=False),
-    Scenario("name_in_review", "The display name is in review; register answers 131045 until it is approved.",
-             name_status="PENDING_REVIEW", name_blocks_register=True),
-    Scenario("name_in_review_registers", "The display name is in review; register works, sending answers 131037.",
-             name_status="PENDING_REVIEW"),
-    Scenario("wrong_account", "Another business than the one asked for by prefill or known from before.", ignore_prefill=True),
+    Scenario(
+        "name_in_review",
+        "The display name is in review; register answers 131045 until it is approved.",
+        name_status="PENDING_REVIEW",
+        name_blocks_register=True,
+    ),
+    Scenario(
+        "name_in_review_registers",
+        "The display name is in review; register works, sending answers 131037.",
+        name_status="PENDING_REVIEW",
+    ),
+    Scenario(
+        "wrong_account", "Another business than the one asked for by prefill or known from before.", ignore_prefill=True
+    ),
     *_CANCELS,
-    Scenario("cancel_with_error", "The dialog fails and the person reports it: CANCEL with an error code.",
-             flow_error=FlowError("phone", "2388091", "We could not send the code to this number.")),
-    Scenario("number_registered_elsewhere", "CANCEL with 3441049: the number is already registered.",
-             flow_error=FlowError("phone", "3441049", "This phone number is already registered.")),
-    Scenario("account_restricted", "CANCEL with 2655089: the account is restricted.",
-             flow_error=FlowError("number", "2655089", "This WhatsApp Business Account is restricted.")),
-    Scenario("waba_cap", "CANCEL with 2388098: no more accounts before the business is verified.",
-             flow_error=FlowError("number", "2388098", "You have reached the limit of WhatsApp Business Accounts.")),
-    Scenario("onboarding_cap", "The app has onboarded its 10 customers of this week (Meta's code is unknown; 9990010 is ours).",
-             flow_error=FlowError("business", "9990010", "This app cannot onboard more businesses this week.")),
-    Scenario("number_cap", "The portfolio has its two numbers (Meta's code is unknown; 9990002 is ours).",
-             flow_error=FlowError("number", "9990002", "This business portfolio cannot add more phone numbers.")),
+    Scenario(
+        "cancel_with_error",
+        "The dialog fails and the person reports it: CANCEL with an error code.",
+        flow_error=FlowError("phone", "2388091", "We could not send the code to this number."),
+    ),
+    Scenario(
+        "number_registered_elsewhere",
+        "CANCEL with 3441049: the number is already registered.",
+        flow_error=FlowError("phone", "3441049", "This phone number is already registered."),
+    ),
+    Scenario(
+        "account_restricted",
+        "CANCEL with 2655089: the account is restricted.",
+        flow_error=FlowError("number", "2655089", "This WhatsApp Business Account is restricted."),
+    ),
+    Scenario(
+        "waba_cap",
+        "CANCEL with 2388098: no more accounts before the business is verified.",
+        flow_error=FlowError("number", "2388098", "You have reached the limit of WhatsApp Business Accounts."),
+    ),
+    Scenario(
+        "onboarding_cap",
+        "The app has onboarded its 10 customers of this week (Meta's code is unknown; 9990010 is ours).",
+        flow_error=FlowError("business", "9990010", "This app cannot onboard more businesses this week."),
+    ),
+    Scenario(
+        "number_cap",
+        "The portfolio has its two numbers (Meta's code is unknown; 9990002 is ours).",
+        flow_error=FlowError("number", "9990002", "This business portfolio cannot add more phone numbers."),
+    ),
     Scenario("denied", "The person declines on the permissions screen.", denied=True),
-    Scenario("dev_mode_denial", "Everything is clicked through, yet the redirect says access_denied (app not live).",
-             denied_after_consent=True),
-    Scenario("walked_away", "The person closes the browser on the permissions screen; nothing comes back.",
-             vanish_at="permissions"),
+    Scenario(
+        "dev_mode_denial",
+        "Everything is clicked through, yet the redirect says access_denied (app not live).",
+        denied_after_consent=True,
+    ),
+    Scenario(
+        "walked_away",
+        "The person closes the browser on the permissions screen; nothing comes back.",
+        vanish_at="permissions",
+    ),
     Scenario("code_expired", "The code is too old when it arrives: 36007.", code_state="expired"),
     Scenario("code_used", "The code has been used when it arrives: 36009.", code_state="used"),
-    Scenario("message_before_code", "Popup: the message comes first, the code after (also the default).", code_first=False),
+    Scenario(
+        "message_before_code", "Popup: the message comes first, the code after (also the default).", code_first=False
+    ),
     Scenario("code_before_message", "Popup: the code comes first, the message after.", code_first=True),
     Scenario("code_without_message", "Popup: only the code comes.", send_message=False),
-    Scenario("message_without_code", "Popup: only the message comes; the SDK's callback reads as cancelled.", send_code=False),
+    Scenario(
+        "message_without_code", "Popup: only the message comes; the SDK's callback reads as cancelled.", send_code=False
+    ),
     Scenario("never_expiring", "A token without an end: no expires_in, expires_at 0.", expires_in=None),
     Scenario("sixty_days", "A token of 60 days (also the default)."),
     Scenario("no_target_ids", "debug_token names the scopes without target_ids.", target_ids=False),
-    Scenario("june_2026_scopes", "whatsapp_business_manage_events stands where whatsapp_business_management was.",
-             scope_names="june_2026"),
-    Scenario("wrong_app", "The token belongs to another app.", token_app="700000000000999"),
-    Scenario("permission_missing", "The token lacks whatsapp_business_management: calls on the WABA answer 200.",
-             without_management=True),
+    Scenario(
+        "june_2026_scopes",
+        "whatsapp_business_manage_events stands where whatsapp_business_management was.",
+        scope_names="june_2026",
+    ),
+    Scenario("wrong_app", "The token belongs to another app.", token_app=OTHER_APP),
+    Scenario(
+        "permission_missing",
+        "The token lacks whatsapp_business_management: calls on the WABA answer 200.",
+        without_management=True,
+    ),
     Scenario("dead_token", "The token is invalid right after the exchange: 190/460.", dead_subcode=460),
     Scenario("expired_token", "The token is invalid right after the exchange: 190/463.", dead_subcode=463),
     Scenario("register_rate_limited", "register answers 133016, every time.", faults=(Fault("register", 133016),)),
     Scenario("register_pin_guesses", "register answers 133008, every time.", faults=(Fault("register", 133008),)),
-    Scenario("register_flaky", "register answers 133004 twice, then works.", faults=(Fault("register", 133004, times=2),)),
-    Scenario("exchange_unavailable", "The exchange answers 500, code 2, once.", faults=(Fault("exchange", 2, times=1),)),
-    Scenario("transient_errors", "Each call after the exchange answers code 2 twice, then works.",
-             faults=_twice("debug_token", "waba", "phone_numbers", "phone", "subscribed_apps", "register", "smb_app_data")),
+    Scenario(
+        "register_flaky", "register answers 133004 twice, then works.", faults=(Fault("register", 133004, times=2),)
+    ),
+    Scenario(
+        "exchange_unavailable", "The exchange answers 500, code 2, once.", faults=(Fault("exchange", 2, times=1),)
+    ),
+    Scenario(
+        "transient_errors",
+        "Each call after the exchange answers code 2 twice, then works.",
+        faults=_twice("debug_token", "waba", "phone_numbers", "phone", "subscribed_apps", "register", "smb_app_data"),
+    ),
     Scenario("transient_debug_token", "debug_token answers code 2 twice, then works.", faults=_twice("debug_token")),
     Scenario("transient_phone_numbers", "The list of numbers answers code 2 twice.", faults=_twice("phone_numbers")),
     Scenario("transient_subscribed_apps", "Subscribing answers code 2 twice.", faults=_twice("subscribed_apps")),
     Scenario("transient_register", "register answers code 2 twice.", faults=_twice("register")),
-    Scenario("throttled", "The list of numbers answers 80007 twice, then works.",
-             faults=(Fault("phone_numbers", 80007, times=2),)),
+    Scenario(
+        "throttled",
+        "The list of numbers answers 80007 twice, then works.",
+        faults=(Fault("phone_numbers", 80007, times=2),),
+    ),
     Scenario("subscribe_refused", "Subscribing answers 200, every time.", faults=(Fault("subscribed_apps", 200),)),
 )
 

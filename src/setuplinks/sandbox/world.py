@@ -6,7 +6,7 @@ Records and look-ups only; what a signup makes stands in `grants`, the dialog's 
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -126,6 +126,21 @@ class Signup:
     granted: list[Waba] = field(default_factory=list)
 
 
+@dataclass(slots=True)
+class InjectedFault:
+    """An answer set over HTTP for the next `times` calls of this name; `code` None sends `status` and `body` bare."""
+
+    call: str  # a call's name, or * for every call
+    times: int | None = 1
+    object_id: str | None = None
+    code: int | None = None
+    subcode: int | None = None
+    message: str | None = None
+    status: int | None = None
+    body: str | None = None
+    delay_ms: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     at: float
@@ -142,6 +157,7 @@ class World:
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.clock = Clock()
+        self.notify: Callable[[str, str, dict[str, Any]], None] = lambda _field, _entry_id, _value: None
         self._counter = int(time.time() * 1000)  # ids never repeat over restarts: the service may remember older ones
         self.clear()
 
@@ -159,6 +175,7 @@ class World:
         self.queue: deque[Scenario] = deque()
         self.by_state: dict[str, Scenario] = {}
         self.standing: Scenario = DEFAULT
+        self.faults: list[InjectedFault] = []
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.call_counts: Counter[str] = Counter()
         self.messages: deque[dict[str, Any]] = deque(maxlen=CALLS_KEPT)

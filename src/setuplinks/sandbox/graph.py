@@ -1,0 +1,77 @@
+"""Graph's objects by id: finds the object, checks that the token reaches it, and hands the call to its edge."""
+
+from collections.abc import Awaitable, Callable
+
+from setuplinks.sandbox import graph_numbers as numbers
+from setuplinks.sandbox import graph_wabas as wabas
+from setuplinks.sandbox.graph_call import Answer, GraphCall, injected_fault
+from setuplinks.sandbox.graph_errors import GraphError, error_of, missing_object
+from setuplinks.sandbox.world import Number, Token, Waba
+
+WabaEdge = Callable[[GraphCall, Token, Waba], Awaitable[Answer]]
+NumberEdge = Callable[[GraphCall, Token, Number], Awaitable[Answer]]
+
+# (method, edge) → (name in faults and logs, handler); the empty edge is the object itself
+WABA_EDGES: dict[tuple[str, str], tuple[str, WabaEdge]] = {
+    ("GET", ""): ("waba", wabas.read),
+    ("GET", "phone_numbers"): ("phone_numbers", wabas.phone_numbers),
+    ("GET", "subscribed_apps"): ("subscribed_apps", wabas.subscriptions),
+    ("POST", "subscribed_apps"): ("subscribed_apps", wabas.subscribe),
+    ("DELETE", "subscribed_apps"): ("subscribed_apps", wabas.unsubscribe),
+    ("GET", "message_templates"): ("message_templates", wabas.templates),
+}
+NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
+    ("GET", ""): ("phone", numbers.read),
+    ("POST", ""): ("phone", numbers.change),
+    ("POST", "register"): ("register", numbers.register),
+    ("POST", "deregister"): ("deregister", numbers.deregister),
+    ("POST", "request_code"): ("request_code", numbers.request_code),
+    ("POST", "verify_code"): ("verify_code", numbers.verify_code),
+    ("POST", "smb_app_data"): ("smb_app_data", numbers.smb_app_data),
+    ("POST", "messages"): ("messages", numbers.messages),
+}
+MANAGEMENT_FREE = {"messages"}  # what works without whatsapp_business_management
+
+
+async def object_call(call: GraphCall) -> Answer:
+    """`/{version}/{id}` and `/{version}/{id}/{edge}`."""
+    object_id, edge = call.parts[0], "/".join(call.parts[1:])
+    world = call.world
+    if object_id == "me":
+        call.name = "me"
+        await injected_fault(call)
+        return _me(call, call.token())
+    waba, number = world.wabas.get(object_id), world.numbers.get(object_id)
+    if waba is not None and (known := WABA_EDGES.get((call.method, edge))) is not None:
+        call.name, call.usage_id = known[0], waba.id
+        await injected_fault(call)
+        token = call.token()
+        _reach(token, waba, call)
+        return await known[1](call, token, waba)
+    if number is not None and (found := NUMBER_EDGES.get((call.method, edge))) is not None:
+        call.name, call.usage_id = found[0], number.waba.id
+        await injected_fault(call)
+        token = call.token()
+        _reach(token, number.waba, call)
+        return await found[1](call, token, number)
+    await injected_fault(call)
+    call.token()
+    if edge and (waba is not None or number is not None):
+        raise GraphError(2500, f"Unknown path components: /{edge}")
+    raise missing_object(object_id, call.method)
+
+
+def _reach(token: Token, waba: Waba, call: GraphCall) -> None:
+    """A WABA that was not granted looks like one that does not exist."""
+    if waba not in token.wabas:
+        raise missing_object(call.parts[0], call.method)
+    if token.scenario.without_management and call.name not in MANAGEMENT_FREE:
+        raise error_of(200, "(#200) Requires whatsapp_business_management permission to manage the object")
+
+
+def _me(call: GraphCall, token: Token) -> Answer:
+    row: Answer = {"id": token.user_id, "name": f"{call.world.config.app_name} system user"}
+    asked = [name.strip() for name in call.text("fields").split(",") if name.strip()]
+    if "client_business_id" in asked and token.business is not None:
+        row["client_business_id"] = token.business.id
+    return {key: value for key, value in row.items() if not asked or key == "id" or key in asked}

@@ -1,0 +1,165 @@
+"""A phone number and its edges: register with PIN memory, codes, coexistence sync, messages (contract 3.2 to 3.8)."""
+
+import secrets
+
+from setuplinks.sandbox.graph_call import Answer, GraphCall
+from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, error_of
+from setuplinks.sandbox.graph_fields import NUMBER_DEFAULT, number_fields, shown
+from setuplinks.sandbox.graph_wabas import challenge
+from setuplinks.sandbox.world import Number, Token
+
+REGISTER_TRIES = 10  # register and deregister together, in 72 h
+REGISTER_WINDOW = 72 * 3600.0
+PIN_GUESSES = 5  # the real limit is not documented
+SYNC_WINDOW = 24 * 3600.0
+SYNC_TYPES = {"smb_app_state_sync", "history"}
+
+
+async def read(call: GraphCall, token: Token, number: Number) -> Answer:
+    fields = number_fields(number, token.app_id, call.world.config.notification_url or "")
+    return shown(fields, NUMBER_DEFAULT, call.text("fields"), "WhatsAppBusinessPhoneNumber")
+
+
+async def change(call: GraphCall, _token: Token, number: Number) -> Answer:
+    """`pin` sets the two-step PIN; `webhook_configuration` sets or (empty) removes the number's own callback."""
+    if pin := call.text("pin"):
+        number.pin, number.pin_misses = _six_digits(pin), 0
+        return {"success": True}
+    configuration = call.params.get("webhook_configuration")
+    if not isinstance(configuration, dict):
+        raise bad_parameter("The parameter pin or webhook_configuration is required.")
+    uri, verify = str(configuration.get("override_callback_uri") or ""), str(configuration.get("verify_token") or "")
+    if uri:
+        await challenge(uri, verify)
+    number.override = {"override_callback_uri": uri, "verify_token": verify} if uri else None
+    return {"success": True}
+
+
+def _six_digits(pin: str) -> str:
+    if len(pin) != 6 or not pin.isdigit():
+        raise bad_parameter("Param pin must be 6 digits long")
+    return pin
+
+
+def _count_try(call: GraphCall, number: Number) -> None:
+    now = call.world.clock.now()
+    number.register_tries = [at for at in number.register_tries if now - at < REGISTER_WINDOW]
+    if len(number.register_tries) >= REGISTER_TRIES:
+        raise error_of(133016)
+    number.register_tries.append(now)
+
+
+async def register(call: GraphCall, _token: Token, number: Number) -> Answer:
+    """The PIN becomes the number's, or must equal the one that it has. Coexistence numbers are never registered."""
+    if call.text("messaging_product") != "whatsapp":
+        raise bad_parameter("The parameter messaging_product is required.")
+    pin = _six_digits(call.required("pin"))
+    if number.on_biz_app:
+        raise GraphError(100, "Register endpoint is not available for API solution for SMB businesses.")
+    _count_try(call, number)
+    if number.name_blocks_register and number.name_status == "PENDING_REVIEW":
+        raise error_of(131045, "(#131045) The display name of this phone number is still in review")
+    if number.code_verification_status != "VERIFIED":
+        raise error_of(133006)
+    if number.pin is not None and number.pin != pin:
+        number.pin_misses += 1
+        raise error_of(133008 if number.pin_misses >= PIN_GUESSES else 133005)
+    number.pin, number.pin_misses = pin, 0
+    number.platform_type, number.throughput, number.status = "CLOUD_API", "STANDARD", "CONNECTED"
+    return {"success": True}
+
+
+async def deregister(call: GraphCall, _token: Token, number: Number) -> Answer:
+    if number.on_biz_app:
+        raise GraphError(100, "Deregister endpoint is not available for API solution for SMB businesses.")
+    _count_try(call, number)
+    if number.platform_type != "CLOUD_API":
+        raise error_of(133010)
+    number.platform_type, number.throughput, number.status = "NOT_APPLICABLE", "NOT_APPLICABLE", "DISCONNECTED"
+    return {"success": True}
+
+
+async def request_code(call: GraphCall, _token: Token, number: Number) -> Answer:
+    if call.required("code_method").upper() not in ("SMS", "VOICE"):
+        raise bad_parameter("Param code_method must be one of {SMS, VOICE}")
+    call.required("language")
+    number.sent_code = "123456"
+    return {"success": True}
+
+
+async def verify_code(call: GraphCall, _token: Token, number: Number) -> Answer:
+    code = call.required("code").replace("-", "")
+    if number.sent_code is None:
+        raise GraphError(136025, "(#136025) Verify code error", details="Request a code first.")
+    if code != number.sent_code:
+        raise GraphError(136025, "(#136025) Verify code error", details="The code is not correct.")
+    number.sent_code, number.code_verification_status = None, "VERIFIED"
+    return {"success": True, "id": number.id}
+
+
+async def smb_app_data(call: GraphCall, _token: Token, number: Number) -> Answer:
+    """Each type once, within a day of the onboarding."""
+    kind = call.required("sync_type")
+    if kind not in SYNC_TYPES:
+        raise bad_parameter("Param sync_type must be one of {smb_app_state_sync, history}")
+    if not number.on_biz_app:
+        raise bad_parameter("The phone number is not a WhatsApp Business app number.")
+    if call.world.clock.now() - (number.last_onboarded or number.created) > SYNC_WINDOW:
+        raise error_of(2593108)
+    if kind in number.synced:
+        raise error_of(2593107)
+    number.synced.add(kind)
+    return {"messaging_product": "whatsapp", "request_id": secrets.token_hex(12)}
+
+
+async def messages(call: GraphCall, _token: Token, number: Number) -> Answer:
+    """Text, template, any other content, and the read mark."""
+    if call.text("messaging_product") != "whatsapp":
+        raise bad_parameter("The parameter messaging_product is required.")
+    if call.text("status") == "read":
+        if not call.text("message_id").startswith("wamid."):
+            raise error_of(131009, "(#131009) Parameter value is not valid")
+        return {"success": True}
+    if number.platform_type == "NOT_APPLICABLE":
+        raise error_of(133010)
+    if number.name_status == "PENDING_REVIEW":
+        raise error_of(131037)
+    recipient, kind = call.required("to"), call.text("type") or "text"
+    content = call.params.get(kind)
+    if not isinstance(content, dict):
+        raise bad_parameter(f"The parameter {kind} is required.")
+    if kind == "text" and not content.get("body"):
+        raise bad_parameter("The parameter text['body'] is required.")
+    if kind == "template":
+        _check_template(number, content)
+    wa_id = "".join(char for char in recipient if char.isdigit())
+    message_id = "wamid." + secrets.token_urlsafe(36)
+    call.world.messages.append(
+        {
+            "id": message_id,
+            "phoneNumberId": number.id,
+            "to": wa_id,
+            "type": kind,
+            "content": content,
+            "at": call.world.clock.now(),
+        }
+    )
+    sent: Answer = {"id": message_id}
+    if kind == "template":
+        sent["message_status"] = "accepted"
+    return {"messaging_product": "whatsapp", "contacts": [{"input": recipient, "wa_id": wa_id}], "messages": [sent]}
+
+
+def _check_template(number: Number, content: Answer) -> None:
+    name, language = content.get("name"), content.get("language")
+    code = language.get("code") if isinstance(language, dict) else None
+    known = any(
+        t["name"] == name and t["language"] == code and t["status"] == "APPROVED" for t in number.waba.templates
+    )
+    if not known:
+        raise GraphError(
+            132001,
+            "(#132001) Template name does not exist in the translation",
+            status=404,
+            details=f"template name ({name}) does not exist in {code}",
+        )

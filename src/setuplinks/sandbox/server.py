@@ -1,0 +1,113 @@
+"""Puts the sandbox together and runs it: `create_app` for tests, `serve` for the command line, `running` for both."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from setuplinks.sandbox import control, dialog, home, oauth, sdk
+from setuplinks.sandbox.config import SandboxConfig
+from setuplinks.sandbox.graph import object_call
+from setuplinks.sandbox.graph_call import Handler, respond
+from setuplinks.sandbox.pages import static_file
+from setuplinks.sandbox.sender import Sender
+from setuplinks.sandbox.world import World
+
+GRAPH_METHODS = ["GET", "POST", "DELETE"]
+
+
+def create_app(config: SandboxConfig) -> Starlette:
+    """The whole stand-in as one ASGI app. Tests in the same process reach `app.state.world` and `app.state.sender`."""
+    world = World(config)
+    sender = Sender(world)
+    world.notify = sender.notify
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        await sender.start()
+        try:
+            yield
+        finally:
+            await sender.stop()
+
+    def graph(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await respond(request, world, handler)
+
+        return endpoint
+
+    app = Starlette(
+        routes=[
+            *dialog.routes(world),
+            *sdk.routes(world),
+            Route("/", _to_home),
+            Route("/sandbox", home.page(world, sender)),
+            Route("/sandbox/static/{name}", static_file),
+            *control.routes(world, sender),
+            Route("/{version}/oauth/access_token", graph(oauth.access_token), methods=["GET", "POST"]),
+            Route("/{version}/debug_token", graph(oauth.debug_token), methods=["GET"]),
+            Route("/{version}/{path:path}", graph(object_call), methods=GRAPH_METHODS),
+        ],
+        lifespan=lifespan,
+    )
+    app.state.world, app.state.sender = world, sender
+    return app
+
+
+async def _to_home(_request: Request) -> Response:
+    return RedirectResponse("/sandbox", 303)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its signal handlers: whoever runs us owns the signals."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """An app that listens. `url` has no slash at its end."""
+
+    url: str
+    port: int
+
+
+@asynccontextmanager
+async def listening(
+    app: Starlette, host: str = "127.0.0.1", port: int = 0, name: str | None = None
+) -> AsyncIterator[Running]:
+    """Serves `app` in this event loop until the block ends; port 0 takes a free one. `name` is the host in `url`."""
+    listener = socket.create_server((host, port))
+    port = listener.getsockname()[1]
+    server = _Server(
+        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
+    )
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started:
+        if task.done():
+            await task
+            raise RuntimeError("the sandbox did not start")
+        await asyncio.sleep(0.005)
+    try:
+        yield Running(f"http://{name or host}:{port}", port)
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+async def serve(config: SandboxConfig, host: str, port: int) -> None:
+    """Runs until it is told to stop by SIGINT or SIGTERM."""
+    options = uvicorn.Config(
+        create_app(config), host=host, port=port, log_level="warning", access_log=False, lifespan="on"
+    )
+    await uvicorn.Server(options).serve()
