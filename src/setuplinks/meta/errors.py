@@ -15,6 +15,7 @@ from setuplinks.meta.secret import Secret
 _LONGEST_TEXT = 600
 _TOKEN = re.compile(r"EAA[0-9A-Za-z]{12,}")
 _WAIT = re.compile(r"(\d{1,5})\s*(second|minute|hour|day)s?", re.IGNORECASE)
+_TRACE = re.compile(r"[^0-9A-Za-z_+/=-]")
 _UNIT_S = {"second": 1, "minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S}
 _REGISTRATION_LOCKS = frozenset({133008, 133009, 133016})
 
@@ -169,7 +170,7 @@ def from_answer(
         subcode=subcode,
         message=message,
         details=scrub(details, secrets) if details else None,
-        fbtrace_id=as_text(raw.get("fbtrace_id")),
+        fbtrace_id=_TRACE.sub("", as_text(raw.get("fbtrace_id")) or "")[:64] or None,
         is_transient=transient,
         # Whatever went wrong with an exchange, its code is not tried again: it may be spent, and it dies in 30 s.
         retryable=False if unsure or call.exchange else None,

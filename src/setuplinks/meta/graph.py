@@ -133,7 +133,7 @@ class Graph(Transport):
     async def register(
         self, token: Secret, meta_phone_number_id: str, pin: Secret, *, region: str | None = None
     ) -> None:
-        """Registers a number for the Cloud API. The PIN becomes its two-step PIN, or must equal the present one (133005).
+        """Registers a number for the Cloud API. The PIN becomes its two-step PIN, or must equal the old one (133005).
 
         Not for numbers in coexistence. `region` is an ISO country for data at rest, or None.
         https://developers.facebook.com/docs/whatsapp/cloud-api/reference/registration

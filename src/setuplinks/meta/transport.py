@@ -110,7 +110,7 @@ class Transport:
         if body is not None:
             data, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
         secrets = (self.app_secret, *hide, *((token,) if token else ()))
-        line: dict[str, object] = {"method": call.method, "route": call.route, "outcome": "stopped"}
+        line: dict[str, Any] = {"method": call.method, "route": call.route, "outcome": "stopped"}
         started = time.perf_counter()
         try:
             response, raw = await self._send(call, path, timeout, params=params, headers=headers, data=data)
@@ -158,7 +158,7 @@ class Transport:
         return self._session
 
 
-def _facts(error: GraphError) -> dict[str, object]:
+def _facts(error: GraphError) -> dict[str, Any]:
     """What the log line says of a failure: numbers and our own words, none of Meta's text."""
     return {
         "status": error.status,
