@@ -10,6 +10,7 @@ from tests.support.chromium import running_chromium
 from tests.support.inbox import Inbox, running_inbox
 from tests.support.instants import TEST_BEGINS
 from tests.support.no_network import cut_off
+from tests.support.sandbox import Sandbox, running_sandbox
 
 pytest_plugins = ["tests.support.databases"]
 
@@ -26,6 +27,13 @@ def clock() -> ManualClock:
 async def inbox() -> AsyncIterator[Inbox]:
     """The tenant's server, to which an endpoint may point."""
     async with running_inbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def sandbox(clock: ManualClock) -> AsyncIterator[Sandbox]:
+    """The stand-in for Meta, at the time of `clock`; it notifies nobody unless `service` is asked for."""
+    async with running_sandbox(clock) as running:
         yield running
 
 
