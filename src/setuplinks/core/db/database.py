@@ -70,8 +70,8 @@ class Database(ABC):
     async def unit(self, verb: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Opens a unit, runs `verb(tx, …)` and commits.
 
-        On a missed guard the whole verb runs once more on fresh reads; after that the guard's Problem stands. A unit that
-        lost a deadlock runs again as well, a bounded number of times.
+        On a missed guard the whole verb runs once more on fresh reads; after that the guard's Problem stands. A unit
+        that lost a deadlock runs again as well, a bounded number of times.
         """
         missed_before = False
         busy = 0

@@ -1,17 +1,16 @@
 """The database at scale: PostgreSQL through asyncpg, plain SQL.
 
-Owns the pool, reads, claims and the wording of the server's errors. Commits are `shared_commits`, wake-ups between
-processes are `notices`.
+Owns reads, claims and the wording of the server's errors. Commits are `shared_commits`, the pool is `connections`, wake-ups
+between processes are `notices`.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import asyncpg
 
+from setuplinks.core.db.connections import Connections
 from setuplinks.core.db.database import Claim, Database
 from setuplinks.core.db.errors import (
     ConstraintBroken,
@@ -81,11 +80,11 @@ class PostgresDatabase(Database):
 
     dialect: Literal["sqlite", "postgres"] = "postgres"
 
-    def __init__(self, pool: Any, notices: Notices) -> None:
+    def __init__(self, connections: Connections, notices: Notices) -> None:
         super().__init__()
-        self._pool = pool
+        self._connections = connections
         self._notices = notices
-        self._shared = SharedCommits(self._connection, problem_of)
+        self._shared = SharedCommits(connections.lend, problem_of)
 
     @classmethod
     async def open(
@@ -96,22 +95,19 @@ class PostgresDatabase(Database):
         Behind a transaction pooler that cannot keep prepared statements, `statement_cache_size` is 0; and `listen_url`
         goes past it, since LISTEN needs a session.
         """
-        try:
-            pool = await asyncpg.create_pool(
+        connections = Connections(
+            lambda: connect(
                 url,
-                min_size=1,
-                max_size=pool_size,
-                timeout=CONNECT_SECONDS,
                 command_timeout=command_timeout,
                 statement_cache_size=statement_cache_size,
                 max_cached_statement_lifetime=0,
-                max_queries=10_000_000,
-                # No session state is ever set, so nothing is reset: the default costs a round trip for each statement.
-                reset=_nothing_to_reset,
-            )
-        except (*DRIVER_ERRORS, ValueError) as error:
-            raise DatabaseAway(f"The database {where(url)} cannot be reached: {_first_line(error)}.") from error
-        return cls(pool, Notices(url, listen_url or url))
+            ),
+            pool_size,
+        )
+        # One at once: a wrong address is told at the start.
+        async with connections.lend():
+            pass
+        return cls(connections, Notices(url, listen_url or url))
 
     async def one(self, sql: str, *params: object) -> Row | None:
         """A point read on any free connection."""
@@ -150,11 +146,7 @@ class PostgresDatabase(Database):
         """Finishes the commits under way and closes every connection."""
         await self._shared.finish()
         await self._notices.close()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._pool.close()
-        except (*DRIVER_ERRORS,):
-            self._pool.terminate()
+        await self._connections.close()
 
     async def _commit(self, writes: list[Write]) -> None:
         await self._shared.commit(writes)
@@ -170,14 +162,10 @@ class PostgresDatabase(Database):
         for callback in self._listen_lost:
             callback()
 
-    def _connection(self) -> AbstractAsyncContextManager[Any]:
-        lent: AbstractAsyncContextManager[Any] = self._pool.acquire()
-        return lent
-
     async def _reading(self, run: Callable[[Any], Awaitable[Any]]) -> Any:
         """A read may be sent twice: a connection that the server closed meanwhile is noticed only by using it."""
         try:
-            async with self._pool.acquire() as connection:
+            async with self._connections.lend() as connection:
                 return await run(connection)
         except DRIVER_ERRORS as error:
             problem = problem_of(error)
@@ -187,14 +175,10 @@ class PostgresDatabase(Database):
 
     async def _once(self, run: Callable[[Any], Awaitable[Any]]) -> Any:
         try:
-            async with self._pool.acquire() as connection:
+            async with self._connections.lend() as connection:
                 return await run(connection)
         except DRIVER_ERRORS as error:
             raise problem_of(error) from error
-
-
-async def _nothing_to_reset(_connection: Any) -> None:
-    """No session state is set on pooled connections."""
 
 
 def _first_line(error: BaseException) -> str:

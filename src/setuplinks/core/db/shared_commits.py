@@ -1,8 +1,8 @@
 """PostgreSQL's way to commit: units of the same shape that wait at the same time share one transaction.
 
 Owns how gathered writes are sent. A unit's shape is its list of texts. While one group is under way the units that
-arrive wait; they then go together, each text once, its parameters pipelined: no timer, no delay when nothing waits. When
-a shared transaction fails, its units run again without the one at fault, or each alone.
+arrive wait; they then go together, each text once, its parameters pipelined: no timer, no delay when nothing waits.
+When a shared transaction fails, its units run again without the one at fault, or each alone.
 """
 
 import asyncio
@@ -137,7 +137,7 @@ class SharedCommits:
             try:
                 await self._write(connection, shape, group)
                 await self._commit(connection)
-            except (asyncpg.PostgresError, asyncpg.DataError, _Missed):
+            except (asyncpg.PostgresError, ValueError, _Missed):
                 # A connection that is gone has rolled back by itself.
                 with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
                     await connection.execute("ROLLBACK")

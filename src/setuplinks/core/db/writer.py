@@ -1,7 +1,7 @@
 """SQLite's one writer: a thread that commits whatever queued meanwhile in one transaction.
 
-Owns the write connection. Each unit has a savepoint, so a failing unit rolls back alone; one COMMIT (one fsync) is shared
-by all; nobody hears of success before it. It does not own reads.
+Owns the write connection. Each unit has a savepoint, so a failing unit rolls back alone; one COMMIT (one fsync) is
+shared by all; nobody hears of success before it. It does not own reads.
 """
 
 import asyncio
@@ -100,7 +100,7 @@ class Writer(threading.Thread):
                 return
 
     def _gather(self, first: Job) -> tuple[list[Job], "Job | object | None"]:
-        """The jobs that share one commit, and what ended the gathering: a job that runs alone, the stop mark, nothing."""
+        """The jobs that share one commit, and what ended the gathering: a job that runs alone, the stop mark, or None."""
         jobs = [first]
         if first.alone:
             return jobs, None
