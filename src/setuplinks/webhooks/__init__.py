@@ -1,1 +1,1 @@
-"""What we tell the tenant: endpoints, events, deliveries and attempts."""
+"""What we tell the tenant: endpoints, events, deliveries, attempts, signing, retry, sender, runner."""
