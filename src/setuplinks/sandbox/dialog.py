@@ -30,6 +30,7 @@ TITLES = {
     "permissions": "What the app may do",
     "finish": "You are all set",
 }
+APP_TITLES = {"phone": "The number in your app", "verify": "Scan this with your app"}
 
 
 def routes(world: World) -> list[Route]:
@@ -119,7 +120,7 @@ def _page(world: World, signup: Signup, problem: str = "") -> Response:
         "screen.html",
         status=400 if problem else 200,
         step=step,
-        title=TITLES[step],
+        title=APP_TITLES.get(step, TITLES[step]) if signup.coexistence else TITLES[step],
         problem=problem,
         error=flow.flow_error(signup),
         current_step=STEPS[step],
@@ -180,7 +181,9 @@ def _screen(world: World, signup: Signup) -> dict[str, Any]:
             return {"phone_number": grants.free_display_number(world)}
         case "verify" if signup.coexistence:
             picture = BytesIO()
-            segno.make(f"sandbox:{signup.id}", error="m").save(picture, kind="svg", scale=5, border=2, xmldecl=False)
+            segno.make(f"sandbox:{signup.id}", error="m").save(
+                picture, kind="svg", border=2, xmldecl=False, omitsize=True
+            )
             return {"qr": picture.getvalue().decode()}
         case _:
             return {}

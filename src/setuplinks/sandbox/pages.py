@@ -19,7 +19,7 @@ STATIC = {path.name: path.read_bytes() for path in (HERE / "static").iterdir() i
 TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 
 
-def render(name: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+def render(name: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     page = TEMPLATES.get_template(name).render(**values)
     return HTMLResponse(page, status, {"Cache-Control": "no-store"})
 
