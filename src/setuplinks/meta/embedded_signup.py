@@ -138,13 +138,22 @@ def login_options(config_id: str, extras: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def extras(
-    connection_type: str, prefill: Mapping[str, Any] | None = None, *, preverified_ids: tuple[str, ...] = ()
+    connection_type: str,
+    prefill: Mapping[str, Any] | None = None,
+    *,
+    waba_id: str | None = None,
+    preverified_ids: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """`extras` of version 4 for `dedicated` or `coexistence`. `prefill` comes from `validate_prefill`.
 
-    Version 4 is chosen by the login configuration, not here. Of the pre-verified numbers Meta shows only the first.
+    `waba_id` is the account that a reconnect should lead to; the customer may still choose another. Of the pre-verified
+    numbers Meta shows only the first. Version 4 itself is chosen by the login configuration, not here.
+    https://developers.facebook.com/documentation/business-messaging/whatsapp/embedded-signup/pre-filled-data
     """
     setup: dict[str, Any] = dict(prefill or {})
+    if waba_id is not None:
+        # Meta's page writes `{ids: "…"}` in its syntax and `{id: […]}` in its examples; ours follows the examples.
+        setup["whatsAppBusinessAccount"] = {"id": [waba_id]}
     if preverified_ids:
         setup["preVerifiedPhone"] = {"ids": list(preverified_ids)}
     if connection_type == COEXISTENCE:

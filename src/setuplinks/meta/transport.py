@@ -45,7 +45,7 @@ class Transport:
     """Sends calls to one Graph address, as one Meta app.
 
     `base_url` has no version; `version` is like `v25.0`. A session that is handed in stays the caller's to close; else
-    one is opened on the first call and `close()` ends it.
+    one is opened on the first call and `close()` ends it. Code exchanges use one of our own in any case.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Transport:
         self._clock: Clock = clock or SystemClock()
         self._session = session
         self._owns_session = session is None
+        self._fresh: aiohttp.ClientSession | None = None
 
     @property
     def app_token(self) -> Secret:
@@ -73,10 +74,14 @@ class Transport:
         return Secret(f"{self.app_id}|{self.app_secret.reveal()}")
 
     async def close(self) -> None:
-        """Closes the session if it is ours. May be called twice."""
-        if self._owns_session and self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        """Closes the sessions that are ours. May be called twice."""
+        ours = [self._fresh, self._session if self._owns_session else None]
+        self._fresh = None
+        if self._owns_session:
+            self._session = None
+        for session in ours:
+            if session is not None:
+                await session.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,7 +139,7 @@ class Transport:
         data: bytes | Mapping[str, str] | None,
     ) -> tuple[aiohttp.ClientResponse, bytes | None]:
         try:
-            async with self._open().request(
+            async with self._open(call).request(
                 call.method,
                 f"{self.base_url}/{self.version}{path}",
                 params=params,
@@ -152,10 +157,20 @@ class Transport:
             # `from None`: aiohttp's own text names the URL, and the URL of debug_token holds a token.
             raise errors.cut_off(call) from None
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, call: Call) -> aiohttp.ClientSession:
+        if call.exchange:
+            # Meta may close a pooled connection at the very moment it is used again. Another call is then repeated; a
+            # code that was never read would be lost with it. So the exchange gets a connection of its own.
+            if self._fresh is None:
+                self._fresh = _session(aiohttp.TCPConnector(force_close=True))
+            return self._fresh
         if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
+            self._session = _session(aiohttp.TCPConnector(limit=200))
         return self._session
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
 def _facts(error: GraphError) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""The Graph client beside a scripted Meta."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from setuplinks.core.clock import ManualClock
+from setuplinks.meta.graph import Graph
+from setuplinks.meta.secret import Secret
+from setuplinks.meta.transport import Timeouts
+from tests.integration.meta.scripted_meta import ScriptedMeta, scripted_meta
+
+
+@pytest.fixture
+async def meta() -> AsyncIterator[ScriptedMeta]:
+    async with scripted_meta() as running:
+        yield running
+
+
+@pytest.fixture
+async def graph(meta: ScriptedMeta, clock: ManualClock) -> AsyncIterator[Graph]:
+    """A client of that Meta whose patience is short enough for a test."""
+    timeouts = Timeouts(connect=0.3, exchange=0.3, read=0.3, write=0.3, send=0.3)
+    async with Graph(meta.url, "v25.0", "4711", Secret("app-secret"), timeouts=timeouts, clock=clock) as client:
+        yield client
