@@ -29,14 +29,14 @@ _DIGITS = re.compile(r"[0-9]{1,16}")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True, frozen=True):
+class Body(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
     """A request body: fields in snake_case here, both spellings on the wire, unknown ones refused.
 
-    A field of a PATCH that may be absent is typed `X | msgspec.UnsetType = msgspec.UNSET`.
+    A field of a PATCH that may be absent is typed `X | msgspec.UnsetType | None = msgspec.UNSET`.
     """
 
 
-class View(msgspec.Struct, rename="camel", frozen=True):
+class View(msgspec.Struct, rename="camel"):
     """An answer's shape: camelCase on the wire."""
 
 
@@ -126,6 +126,19 @@ def parse_cursor(text: str) -> tuple[int, str]:
 def invalid(name: str, message: str) -> Invalid:
     """The Problem that names one field, by its name on the wire, and says what is wrong with it."""
     return Invalid(f"{name}: {message}", fields={name: message})
+
+
+def plain_text(name: str, value: str, limit: int) -> str:
+    """A one-line text of 1 to `limit` characters, stripped. Raises Invalid.
+
+    Bidi overrides are refused with the control characters: a name must not turn the sentence around it.
+    """
+    text = value.strip()
+    if not text or len(text) > limit:
+        raise invalid(name, f"expected 1 to {limit} characters")
+    if any(not char.isprintable() or "\u202a" <= char <= "\u202e" or "\u2066" <= char <= "\u2069" for char in text):
+        raise invalid(name, "control characters are not taken")
+    return text
 
 
 # -- bodies ----------------------------------------------------------------------------------------------------------
