@@ -1,0 +1,125 @@
+"""The service in this process, on `127.0.0.1`, with the sandbox as Meta and the clock in the test's hand.
+
+Owns building its settings and application, and the actors that most tests need. Work is done by `drain()`, in the
+test's own time: nothing runs behind a test's back.
+"""
+
+import base64
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from fastapi import FastAPI
+from setuplinks.app import create_app
+
+from setuplinks.core.clock import SECOND, ManualClock
+from setuplinks.core.db.database import Database
+from setuplinks.settings import Settings
+from tests.support import sandbox as meta
+from tests.support.api import Api
+from tests.support.loopback import bound_socket, port_of, serving
+from tests.support.sandbox import Sandbox
+
+OPERATOR_KEY = "sl_op_for_tests_only_0123456789"
+MASTER_KEYS = "t1:" + base64.b64encode(bytes(range(32))).decode()
+MOST_ROUNDS = 200
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A tenant of the cast and its key's view of the API."""
+
+    id: int
+    name: str
+    key: str
+    api: Api
+
+
+@dataclass(frozen=True)
+class Service:
+    """A running service; `operator` calls it with the operator's key."""
+
+    app: FastAPI
+    settings: Settings
+    db: Database
+    clock: ManualClock
+    sandbox: Sandbox
+    operator: Api
+
+    @property
+    def url(self) -> str:
+        """The service's address, without a slash at its end."""
+        return self.settings.public_url
+
+    async def drain(self) -> None:
+        """Runs all runners until none has anything due now. Raises AssertionError where that never happens."""
+        for _ in range(MOST_ROUNDS):
+            done = 0
+            for runner in self.app.state.runners:
+                done += await runner.run_once()
+            if done == 0:
+                return
+        raise AssertionError(f"after {MOST_ROUNDS} rounds there is still work due now: {done}")
+
+    async def advance(self, microseconds: int) -> None:
+        """Lets time pass, for the sandbox as well, and does what is due then."""
+        self.clock.advance(microseconds)
+        await self.sandbox.move_clock_to(self.clock.now() // SECOND * SECOND)
+        await self.drain()
+
+    async def new_tenant(self, name: str, **fields: Any) -> Tenant:
+        """A tenant with an admin key."""
+        tenant = await self.operator.made("/admin/tenants", {"name": name, **fields})
+        key = await self.operator.made(f"/admin/tenants/{tenant['id']}/api-keys", {"name": "test"})
+        return Tenant(tenant["id"], name, key["key"], self.operator.with_key(key["key"]))
+
+
+def settings_for(public_url: str, sandbox_url: str, data_dir: Path, database_url: str | None, **more: Any) -> Settings:
+    """Settings of a service beside a sandbox; `more` wins."""
+    values: dict[str, Any] = {
+        "public_url": public_url,
+        "master_keys": MASTER_KEYS,
+        "operator_key": OPERATOR_KEY,
+        "meta_app_id": meta.APP_ID,
+        "meta_app_secret": meta.APP_SECRET,
+        "meta_config_id": meta.CONFIG_ID,
+        "meta_verify_token": meta.VERIFY_TOKEN,
+        "meta_graph_url": sandbox_url,
+        "meta_dialog_url": sandbox_url,
+        "meta_sdk_url": f"{sandbox_url}/en_US/sdk.js",
+        "database_url": database_url,
+        "data_dir": data_dir,
+        "outbound_allow": "127.0.0.0/8",
+        "rate_limits": "off",
+        **more,
+    }
+    return Settings(**values)
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The same settings as environment variables, for a service that runs as a process."""
+    named: dict[str, str] = {}
+    for name in settings.model_fields_set:
+        value = getattr(settings, name)
+        if value is not None:
+            text = value.get_secret_value() if hasattr(value, "get_secret_value") else str(value)
+            named[f"SETUPLINKS_{name.upper()}"] = text
+    return named
+
+
+@contextlib.asynccontextmanager
+async def running_service(
+    db: Database, clock: ManualClock, data_dir: Path, database_url: str | None, **more: Any
+) -> AsyncIterator[Service]:
+    """Service and sandbox, each knowing the other's address, for the length of the block."""
+    with bound_socket() as place:
+        public_url = f"http://127.0.0.1:{port_of(place)}"
+        async with meta.running_sandbox(clock, public_url) as sandbox, aiohttp.ClientSession() as session:
+            settings = settings_for(public_url, sandbox.url, data_dir, database_url, **more)
+            app = create_app(settings, db=db, clock=clock, workers=False)
+            async with serving(app, place):
+                operator = Api(public_url, OPERATOR_KEY, session)
+                yield Service(app, settings, db, clock, sandbox, operator)
