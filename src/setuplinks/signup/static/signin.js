@@ -1,0 +1,151 @@
+// The sign-in page: loads Meta's SDK, opens its window in the click, and hands what comes back to the server.
+// Two results come in either order, and either may be missing: FB.login's code and the window's message.
+// All that a window says is a claim; the server decides. A window that reads as closed ends nothing.
+"use strict";
+
+(() => {
+  const page = document.getElementById("signin");
+  const { sdkUrl, appId, configId, graphVersion, extras, state, completeUrl, cancelUrl, checkUrl } = page.dataset;
+  const origins = page.dataset.messageOrigins.split(" ").filter(Boolean);
+  const button = document.querySelector("[data-open]");
+  const form = document.getElementById("dialog");
+
+  const SDK_WAIT_MS = 4000;
+  const MESSAGE_WAIT_MS = 1500; // the code lives 30 seconds: it does not wait long for the message
+
+  let ready = false;
+  let gaveUp = false;
+  let code = null;
+  let message = null;
+  let timer = 0;
+  let sent = false;
+
+  const tell = (name) => {
+    for (const note of document.querySelectorAll("[data-told]")) note.hidden = note.dataset.told !== name;
+  };
+
+  const post = async (url, body) => {
+    if (sent) return;
+    sent = true;
+    clearTimeout(timer);
+    tell("waiting");
+    try {
+      const answer = await fetch(url, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", Accept: "application/json" },
+        body: JSON.stringify(body),
+        credentials: "same-origin",
+      });
+      const { location: next } = await answer.json().catch(() => ({}));
+      location.assign(next || checkUrl);
+    } catch {
+      // Not repeated: a code works once, and the server may have taken it.
+      tell("offline");
+    }
+  };
+
+  const complete = () => post(completeUrl, { state, code, message });
+  const settle = () => {
+    if (code && message) {
+      complete();
+    } else {
+      clearTimeout(timer);
+      timer = setTimeout(complete, MESSAGE_WAIT_MS);
+    }
+  };
+
+  // Exact hosts only: "endsWith" would take evilfacebook.com. An entry https://*.host stands for every host below it.
+  const trusted = (origin) =>
+    origins.some((allowed) => {
+      if (allowed === origin) return true;
+      if (!allowed.includes("//*.")) return false;
+      const [scheme, host] = allowed.split("//*.");
+      let from;
+      try {
+        from = new URL(origin);
+      } catch {
+        return false;
+      }
+      return from.protocol === scheme && from.port === "" && from.hostname.endsWith("." + host);
+    });
+
+  addEventListener("message", (event) => {
+    if (typeof event.data !== "string" || !trusted(event.origin)) return;
+    let data;
+    try {
+      data = JSON.parse(event.data);
+    } catch {
+      return;
+    }
+    if (!data || data.type !== "WA_EMBEDDED_SIGNUP" || typeof data.event !== "string") return;
+    if (data.event === "CANCEL" || data.event === "ERROR") {
+      if (!code) post(cancelUrl, { state, message: event.data });
+      return;
+    }
+    message = event.data;
+    settle();
+  });
+
+  const answered = (response) => {
+    const got = response && response.authResponse && response.authResponse.code;
+    if (got) {
+      code = got;
+      settle();
+    } else if (!message && !sent) {
+      tell("closed");
+    }
+  };
+
+  // Meta's SDK calls this once it is there.
+  window.fbAsyncInit = () => {
+    FB.init({ appId, autoLogAppEvents: true, xfbml: true, version: graphVersion });
+    ready = true;
+    gaveUp = false;
+    tell("");
+  };
+  const script = document.createElement("script");
+  script.src = sdkUrl;
+  script.async = true;
+  script.onerror = () => giveUp();
+  document.head.append(script);
+
+  const giveUp = () => {
+    if (ready) return;
+    gaveUp = true;
+    tell("unready");
+  };
+  setTimeout(giveUp, SDK_WAIT_MS);
+
+  const opened = () => {
+    document.querySelector("[data-before]").hidden = true;
+    document.querySelector("[data-after]").hidden = false;
+    button.querySelector("span").textContent = button.dataset.again;
+    tell("");
+  };
+
+  // Opened in the click itself: browsers block a window that opens later. Where the SDK is not there (yet), the
+  // form goes as a form and Facebook opens on this page.
+  const open = (event) => {
+    if (!ready) {
+      if (!form) {
+        event.preventDefault();
+        tell("unready");
+      }
+      return;
+    }
+    event.preventDefault();
+    if (sent) return;
+    opened();
+    try {
+      FB.login(answered, {
+        config_id: configId,
+        response_type: "code",
+        override_default_response_type: true,
+        extras: JSON.parse(extras),
+      });
+    } catch {
+      tell("unready");
+    }
+  };
+  button.addEventListener("click", open);
+})();

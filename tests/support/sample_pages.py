@@ -1,0 +1,108 @@
+"""One sample of every signup page, the same people and numbers wherever a page is drawn without a running service."""
+
+from __future__ import annotations
+
+from setuplinks.branding.theme import build_palette
+from setuplinks.signup.views import (
+    AlreadyConnected,
+    Brand,
+    Choose,
+    ConnectedNumber,
+    Disconnect,
+    Disconnected,
+    Done,
+    Expired,
+    Failed,
+    Finishing,
+    Landing,
+    NoLink,
+    Page,
+    Revoked,
+    SignIn,
+    Stopped,
+    Trouble,
+    WrongBrowser,
+    make_brand,
+)
+from setuplinks.signup.wording import finishing_steps
+
+CUSTOMER = "Clínica San Lucas"
+NUMBER = "+54 9 11 5555-0100"
+UNTIL = "25 May 2026"
+BACK = "https://app.acme.example/onboarding?status=failed"
+TOKEN = "form-token"
+
+
+def sample_brand(primary: str = "#10B981", logo_path: str | None = "/logo.png", background: str | None = None) -> Brand:
+    """Acme SaaS as the pictures show it."""
+    return make_brand(
+        build_palette({"primaryColor": primary, "companyName": "Acme SaaS"}, "Acme SaaS"),
+        asked_by="Acme SaaS",
+        logo_path=logo_path,
+        background_path=background,
+        help_url="https://acme.example/help",
+        privacy_url="https://acme.example/privacy",
+        terms_url="https://acme.example/terms",
+    )
+
+
+def sample_landing(brand: Brand, *, choice: bool = True) -> Landing:
+    """The landing page of the sample link."""
+    return Landing(brand, CUSTOMER, choice, "/signup/x/start", TOKEN, "/signup/x/opened", UNTIL)
+
+
+def sample_sign_in(brand: Brand) -> SignIn:
+    """The popup page; its dialog stands on another origin."""
+    return SignIn(
+        brand=brand,
+        steps=3,
+        sdk_url="http://localhost:9/en_US/sdk.js",
+        app_id="1234567890",
+        config_id="9876543210",
+        graph_version="v25.0",
+        extras_json='{"setup":{},"featureType":"whatsapp_business_app_onboarding","sessionInfoVersion":"3"}',
+        state="state-of-this-visit",
+        message_origins=("http://localhost:9",),
+        complete_url="/signup/visit/complete",
+        cancel_url="/signup/visit/cancel",
+        check_url="/signup/visit",
+        form_token=TOKEN,
+        valid_until=UNTIL,
+        page_url="/signup/visit/dialog",
+    )
+
+
+def sample_done(brand: Brand) -> Done:
+    """The end of a good signup, within the fifteen minutes of "not mine"."""
+    return Done(
+        brand=brand,
+        customer_name=CUSTOMER,
+        business_name=CUSTOMER,
+        numbers=(ConnectedNumber(NUMBER, CUSTOMER, name_in_review=True),),
+        return_url="https://app.acme.example/onboarding?status=success",
+        disconnect=Disconnect("/signup/visit/disconnect", TOKEN, "14:18"),
+    )
+
+
+def sample_pages(brand: Brand) -> dict[str, Page]:
+    """Every page by the name of its picture."""
+    finishing = finishing_steps("Acme SaaS", {"permission": "14:02", "number": "14:02"}, number=NUMBER)
+    return {
+        "landing": sample_landing(brand),
+        "choose": Choose(brand, "/signup/visit/choose", TOKEN, UNTIL, back_url="/signup/x"),
+        "signin": sample_sign_in(brand),
+        "finishing": Finishing(brand, CUSTOMER, finishing, "/signup/visit/status", leave_url=BACK),
+        "done": sample_done(brand),
+        "disconnected": Disconnected(brand, CUSTOMER, (NUMBER,), BACK),
+        "stopped": Stopped(
+            brand, CUSTOMER, "cancelled", "/go", TOKEN, UNTIL, step="PHONE_NUMBER_VERIFICATION", back_url=BACK
+        ),
+        "failed": Failed(brand, CUSTOMER, "visits_exhausted", BACK),
+        "already-connected": AlreadyConnected(brand, CUSTOMER, (NUMBER,), "18 May 2026", BACK),
+        "expired": Expired(brand, CUSTOMER, UNTIL, TOKEN, "/ask", back_url=BACK),
+        "expired-asked": Expired(brand, CUSTOMER, UNTIL, TOKEN, "/ask", asked=True, back_url=BACK),
+        "revoked": Revoked(brand, CUSTOMER, back_url=BACK),
+        "no-link": NoLink(),
+        "wrong-browser": WrongBrowser(),
+        "rate-limited": Trouble("rate_limited", wait_seconds=600, retry_url="/signup/x"),
+    }
