@@ -81,33 +81,46 @@ class Running:
     port: int
 
 
+def bound(host: str, port: int) -> socket.socket:
+    """A listening place; OSError where the port is taken, before anything has been built."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, reuse_port=False)
+
+
+def _config(app: Starlette) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+
+
 @asynccontextmanager
 async def listening(
     app: Starlette, host: str = "127.0.0.1", port: int = 0, name: str | None = None
 ) -> AsyncIterator[Running]:
     """Serves `app` in this event loop until the block ends; port 0 takes a free one. `name` is the host in `url`."""
-    listener = socket.create_server((host, port))
-    port = listener.getsockname()[1]
-    server = _Server(
-        uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on", timeout_graceful_shutdown=2)
-    )
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started:
-        if task.done():
+    with bound(host, port) as place:
+        taken: int = place.getsockname()[1]
+        server = _Server(_config(app))
+        task = asyncio.create_task(server.serve(sockets=[place]))
+        while not server.started:
+            if task.done():
+                await task
+                raise RuntimeError("the server did not start")
+            await asyncio.sleep(0.005)
+        try:
+            yield Running(f"http://{name or host}:{taken}", taken)
+        finally:
+            server.should_exit = True
             await task
-            raise RuntimeError("the sandbox did not start")
-        await asyncio.sleep(0.005)
-    try:
-        yield Running(f"http://{name or host}:{port}", port)
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
 
 
 async def serve(config: SandboxConfig, host: str, port: int) -> None:
-    """Runs until it is told to stop by SIGINT or SIGTERM."""
-    options = uvicorn.Config(
-        create_app(config), host=host, port=port, log_level="warning", access_log=False, lifespan="on"
-    )
-    await uvicorn.Server(options).serve()
+    """Runs until SIGINT or SIGTERM. OSError where the port is taken."""
+    with bound(host, port) as place:
+        await uvicorn.Server(_config(create_app(config))).serve(sockets=[place])
