@@ -7,7 +7,7 @@ table of events, the OpenAPI document, the commands' help.
 import importlib
 import pkgutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -54,8 +54,8 @@ def errors_page() -> str:
     ]
     return _page(
         "Errors",
-        "Errors of the API are problem JSON by RFC 9457: `type`, `title`, `status`, `code`, `detail`, and `errors` with "
-        "`field` and `message` where fields are wrong. `code` is stable; a program decides by it and by the status.\n\n"
+        "Errors of the API are problem JSON by RFC 9457: `type`, `title`, `status`, `code`, `detail`, and `errors` "
+        "with `field` and `message` where fields are wrong. `code` is stable: a program decides by it.\n\n"
         f"{_table(('code', 'status', 'what'), rows)}\n\n## Why a link or a visit stopped\n\n"
         "These stand in a link's `failure.code`, in events, and in `error_code` of the redirect.\n\n"
         f"{_table(('code', 'what', 'whose turn', 'same link again'), failures)}",
@@ -101,7 +101,7 @@ def _page(title: str, body: str) -> str:
     return f"{NOTE}\n\n# {title}\n\n{body}\n"
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
