@@ -51,7 +51,7 @@ def words(error: GraphError) -> bool:
 
 @pytest.mark.parametrize(("kind", "who", "retryable", "code", "subcode"), ROWS)
 async def test_a_code_of_metas_has_one_meaning(
-    graph: Graph, meta: ScriptedMeta, kind: str, who: str | None, retryable: bool, code: int, subcode: int | None
+    graph: Graph, meta: ScriptedMeta, *, kind: str, who: str | None, retryable: bool, code: int, subcode: int | None
 ) -> None:
     meta.plan(refusal(400, code, subcode, error_data={"messaging_product": "whatsapp", "details": "The reason."}))
     error = await failure(graph.register(TOKEN, "106", Secret("123456")))
@@ -149,7 +149,7 @@ async def test_what_meta_calls_transient_kills_no_token(graph: Graph, meta: Scri
     ],
 )
 async def test_a_locked_registration_names_its_wait(
-    graph: Graph, meta: ScriptedMeta, code: int, details: str | None, wait_s: int | None, locks: bool
+    graph: Graph, meta: ScriptedMeta, *, code: int, details: str | None, wait_s: int | None, locks: bool
 ) -> None:
     data: dict[str, Any] = {"error_data": {"details": details}} if details else {}
     meta.plan(refusal(400, code, **data))
