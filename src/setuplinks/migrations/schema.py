@@ -151,6 +151,7 @@ offboarding = _table(
     _num("tenant_id"), _num("id"), _text("meta_waba_id"), _bytes("token", null=True), _text("status"),
     _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0), _text("last_error", null=True),
     _num("created_at"), _num("updated_at"),
+    Index("offboarding_waba", "meta_waba_id"),
     Index("offboarding_due", "due_at"),
 )  # fmt: skip
 

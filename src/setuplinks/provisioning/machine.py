@@ -1,0 +1,145 @@
+"""The order of provisioning as pure decisions: a plan is data, `advance` is total.
+
+Owns which step follows which, when a step is tried again, and what ends a run. It calls nobody and reads no clock.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from setuplinks.core.clock import HOUR, SECOND
+from setuplinks.setup_links.codes import CODES
+
+
+class Step(StrEnum):
+    """What is done, in words of the product; each may run twice."""
+
+    INSPECT = "inspect_token"
+    FIND_WABAS = "find_wabas"
+    LIST_NUMBERS = "list_numbers"
+    CHOOSE = "choose_number"
+    NOTE_SUBSCRIPTION = "note_subscription"
+    SUBSCRIBE = "subscribe_app"
+    REGISTER = "register_number"
+    SYNC_CONTACTS = "sync_contacts"
+    SYNC_HISTORY = "sync_history"
+    READ_METADATA = "read_metadata"
+    FINISH = "finish"
+
+
+_FOUND = (Step.INSPECT, Step.FIND_WABAS, Step.LIST_NUMBERS, Step.CHOOSE, Step.NOTE_SUBSCRIPTION, Step.SUBSCRIBE)
+_END = (Step.READ_METADATA, Step.FINISH)
+
+PLANS: dict[str, tuple[Step, ...]] = {
+    "dedicated": (*_FOUND, Step.REGISTER, *_END),
+    "coexistence": (*_FOUND, Step.SYNC_CONTACTS, Step.SYNC_HISTORY, *_END),
+    "reconnect": (*_FOUND, Step.REGISTER, *_END),
+}
+FIRST = Step.INSPECT
+
+# A run that cannot go on for so long ends the link; a registration that cannot is put off, the link completes.
+RUN_LIVES = 24 * HOUR
+BACKOFF = (1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800)  # seconds
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a provisioning stands: what `advance` decides on. Instants in µs."""
+
+    plan: str
+    step: Step
+    tries: int
+    started_at: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """The step is done; `plan` where it found that another one is right."""
+
+    plan: str | None = None
+
+
+@dataclass(frozen=True)
+class Again:
+    """The step could not be done now. `wait_s` where Meta named a wait; `code` is what a run fails with by it in the end."""
+
+    code: str = "meta_unavailable"
+    wait_s: int | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """This grant cannot be used: the visit ends with `code`, the customer may choose otherwise."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Nothing that the customer does with this link will help: the link fails with `code`."""
+
+    code: str
+
+
+Outcome = Done | Again | Refused | Lost
+
+
+@dataclass(frozen=True)
+class Go:
+    """The run goes on with `step` at `due_at`."""
+
+    plan: str
+    step: Step
+    tries: int
+    due_at: int
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Row 12: back to the customer, with `code`."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Fail:
+    """Row 14: the link fails with `code`."""
+
+    code: str
+
+
+@dataclass(frozen=True)
+class Complete:
+    """Row 13: the last step is done."""
+
+
+Decision = Go | Reject | Fail | Complete
+
+
+def advance(run: Run, outcome: Outcome, now: int, jitter: float = 0.0) -> Decision:
+    """What follows when `run`'s step had this outcome. Total: each run and outcome has one decision.
+
+    `jitter` between -1 and 1 moves a wait by up to 20 %.
+    """
+    if isinstance(outcome, Refused):
+        return Reject(outcome.code) if CODES[outcome.code].retryable else Fail(outcome.code)
+    if isinstance(outcome, Lost):
+        return Fail(outcome.code)
+    if isinstance(outcome, Again):
+        return _again(run, outcome, now, jitter)
+    plan = outcome.plan or run.plan
+    steps = PLANS[plan]
+    if run.step is steps[-1]:
+        return Complete()
+    # A plan is changed only where both have the same steps behind them; a step that the new one lacks leads to its end.
+    following = steps[steps.index(run.step) + 1] if run.step in steps else _END[0]
+    return Go(plan, following, 0, now)
+
+
+def _again(run: Run, outcome: Again, now: int, jitter: float) -> Decision:
+    seconds = outcome.wait_s if outcome.wait_s is not None else BACKOFF[min(run.tries, len(BACKOFF) - 1)]
+    wait = int(seconds * SECOND * (1 + 0.2 * max(-1.0, min(1.0, jitter))))
+    if now + wait - run.started_at >= RUN_LIVES:
+        if run.step is Step.REGISTER:  # the grant is good: the number stays pending, the link completes
+            return advance(run, Done(), now)
+        return Fail(outcome.code)
+    return Go(run.plan, run.step, run.tries + 1, now + wait)

@@ -1,0 +1,195 @@
+"""How a connection ends by our own hand: a number is deleted, a customer leaves, "this is not mine".
+
+Owns what is written when numbers leave, and the runner that unsubscribes a WABA when its last customer has left. It
+never deregisters a number: the customer may use it elsewhere at once.
+"""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Any
+
+from setuplinks.core.clock import DAY, SECOND, Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Row, Unit
+from setuplinks.core.ids import uuid7
+from setuplinks.core.logs import act
+from setuplinks.core.problems import NotFound, Problem, RaceLost
+from setuplinks.core.vault import Vault
+from setuplinks.customers import store as customers
+from setuplinks.customers.models import Connection, Customer
+from setuplinks.meta.errors import GraphError
+from setuplinks.meta.graph import Graph
+from setuplinks.meta.secret import Secret
+from setuplinks.provisioning import store
+from setuplinks.provisioning.machine import BACKOFF
+from setuplinks.provisioning.service import Provisionings
+from setuplinks.setup_links import store as links
+from setuplinks.setup_links.models import SetupLink
+from setuplinks.tenants import audit
+from setuplinks.webhooks import store as webhooks
+from setuplinks.webhooks.service import Audience, Events
+from setuplinks.whatsapp import store as whatsapp
+from setuplinks.whatsapp.models import PhoneNumber
+from setuplinks.whatsapp.tell import number_data
+
+CHANNEL = "offboarding"
+LEASE = 60 * SECOND
+TRIED_FOR = 7 * DAY
+NOT_MINE_FOR = 15 * 60 * SECOND
+
+log = logging.getLogger("setuplinks.offboarding")
+
+
+class Offboarding:
+    """The verbs of leaving. Each runs in a unit of its caller."""
+
+    def __init__(self, db: Database, clock: Clock, vault: Vault, events: Events, provisionings: Provisionings) -> None:
+        self._db, self._clock, self._vault, self._events = db, clock, vault, events
+        self._provisionings = provisionings
+
+    async def number(self, tx: Unit, tenant_id: int, phone_id: int, actor: str, reason: str = "deleted") -> None:
+        """Deletes one number. Raises NotFound; one that is deleted already stays so."""
+        number = await whatsapp.number(tx, tenant_id, phone_id)
+        if number is None or number.status == "deleted":
+            raise NotFound("There is no such number.")
+        await self._leave(tx, tenant_id, number.customer_id, [number], actor, reason)
+
+    async def not_mine(self, tx: Unit, link: SetupLink) -> list[PhoneNumber]:
+        """The customer says that it was the wrong business or number: the numbers of this link are off-boarded.
+
+        Answers those that left; none where they had left before.
+        """
+        rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_LINK, link.tenant_id, link.id)
+        leaving = [number for number in rows if number.is_connected and number.id in link.resulting_phone_ids]
+        if leaving:
+            links.add_step(tx, link, self._clock.now(), "not_mine")
+            await self._leave(tx, link.tenant_id, link.customer_id, leaving, "customer", "not_mine")
+        return leaving
+
+    async def customer(self, tx: Unit, tenant_id: int, customer_id: int, actor: str) -> None:
+        """Off-boards a customer: links revoked, numbers deleted, secrets and payloads erased; the audit lines stay.
+
+        The `…deleted` events of this unit are still delivered. Raises NotFound.
+        """
+        now = self._clock.now()
+        customer = await customers.find(tx, tenant_id, customer_id)
+        if customer is None:
+            raise NotFound("There is no such customer.")
+        told_from = uuid7(now)  # events that are made from here on stay
+        for row in await tx.all(links.OPEN_OF_CUSTOMER, tenant_id, customer_id):
+            await self._provisionings.revoke(tx, tenant_id, row["id"], actor, "customer_deleted")
+        rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, tenant_id, customer_id)
+        await self._leave(tx, tenant_id, customer_id, rows, actor, "customer_deleted", closing=True)
+        tx.then()
+        customers.erase(tx, RaceLost(), tenant_id, customer_id, customer.version, now)
+        tx.add(links.ERASE_OF_CUSTOMER, tenant_id, customer_id)
+        webhooks.erase_customer(tx, tenant_id, customer_id, told_from, now)
+        audit.add(tx, now, tenant_id, actor, "customer.deleted", "customer", str(customer_id), {})
+
+    async def _leave(
+        self, tx: Unit, tenant_id: int, customer_id: int, leaving: list[PhoneNumber], actor: str, reason: str,
+        *, closing: bool = False,
+    ) -> None:  # fmt: skip
+        now = self._clock.now()
+        customer = await customers.find(tx, tenant_id, customer_id)
+        audience = await self._events.load(tx, tenant_id)
+        gone = {number.id for number in leaving}
+        for waba_id in sorted({number.waba_id for number in leaving}):
+            rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_WABA, tenant_id, waba_id)
+            if not any(number.is_connected and number.id not in gone for number in rows):
+                await self._close_waba(tx, tenant_id, waba_id, rows[0].meta_waba_id, now)
+        for number in leaving:
+            await self._one_leaves(tx, audience, customer, number, reason, now)
+            audit.add(
+                tx, now, tenant_id, actor, "phone_number.deleted", "phone_number", str(number.id), {"reason": reason}
+            )
+        if not closing:
+            every = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, tenant_id, customer_id)
+            left = [number for number in every if number.id not in gone]
+            customers.set_connection(tx, tenant_id, customer_id, connection_of(left))
+
+    async def _one_leaves(
+        self, tx: Unit, audience: Audience, customer: Customer | None, number: PhoneNumber, reason: str, now: int
+    ) -> None:
+        values: dict[str, Any] = {"status": "deleted", "disconnect_reason": None, "pin": None, "readiness": []}
+        whatsapp.change_number(tx, number, now, values)
+        if not number.is_connected:
+            return
+        tx.add(whatsapp.LET_GO, number.meta_phone_number_id, number.tenant_id, number.customer_id)
+        waba = await whatsapp.waba(tx, number.tenant_id, number.waba_id)
+        row = await tx.one(links.FIND_LINK, number.tenant_id, number.link_id) if number.link_id else None
+        if waba is not None and customer is not None:
+            data = number_data(replace(number, status="deleted"), waba, customer, SetupLink.of(row) if row else None)
+            self._events.emit(
+                tx, audience, "whatsapp.phone_number.deleted", {**data, "reason": reason},
+                customer_id=number.customer_id, phone_id=number.id, link_id=number.link_id,
+            )  # fmt: skip
+
+    async def _close_waba(self, tx: Unit, tenant_id: int, waba_id: int, meta_waba_id: str, now: int) -> None:
+        """The credential moves to the off-boarding, sealed for the installation, so that it outlives the tenant's key
+        only until the WABA is unsubscribed; whether it must be is decided there, when everybody's rows are written."""
+        tx.add(whatsapp.CLOSE_WABA, tenant_id, waba_id, now)
+        credential = await tx.one(whatsapp.FIND_CREDENTIAL, tenant_id, waba_id)
+        if credential is None:
+            return
+        mine, installation = await self._vault.tenant(tenant_id), await self._vault.installation()
+        token = mine.open(credential["token"], "credential", waba_id, "token")
+        row_id = await self._db.next_id("offboarding")
+        sealed = installation.seal(token, "offboarding", row_id, "token")
+        tx.add(whatsapp.ERASE_CREDENTIAL, tenant_id, waba_id)
+        tx.add(store.ADD_OFFBOARDING, tenant_id, row_id, meta_waba_id, sealed, now)
+        tx.wake(CHANNEL)
+
+
+def connection_of(numbers: list[PhoneNumber]) -> Connection:
+    """A customer's connection, as its numbers make it: the best of them counts."""
+    statuses = {number.status for number in numbers}
+    if "active" in statuses:
+        return "connected"
+    if "pending" in statuses:
+        return "pending"
+    return "disconnected" if "disconnected" in statuses else "none"
+
+
+class OffboardingRunner:
+    """Unsubscribes WABAs whose last customer has left, then erases the token; one of the worker's runners."""
+
+    name = "offboarding"
+    channel = CHANNEL
+
+    def __init__(self, db: Database, clock: Clock, vault: Vault, graph: Graph) -> None:
+        self._db, self._clock, self._vault, self._graph = db, clock, vault, graph
+
+    async def run_once(self) -> int:
+        """Takes what is due, at most 16; how many were taken."""
+        now = self._clock.now()
+        rows = await self._db.claim(store.CLAIM_OFFBOARDING, now, now + LEASE, 16)
+        await asyncio.gather(*(self._leave(row) for row in rows))
+        return len(rows)
+
+    async def _leave(self, row: Row) -> None:
+        try:
+            await self._unsubscribe(row)
+        except GraphError as error:
+            now = self._clock.now()
+            act(log, "offboarding.failed", logging.WARNING, offboarding=row["id"], error=str(error))
+            async with self._db.transaction() as tx:
+                if error.retryable and now - row["created_at"] < TRIED_FOR:
+                    wait = (error.wait_s or BACKOFF[min(row["tries"], len(BACKOFF) - 1)]) * SECOND
+                    tx.add(store.OFFBOARDING_AGAIN, row["tenant_id"], row["id"], now + wait, str(error), now)
+                else:  # a dead token or a WABA that is gone: there is nothing left to take off
+                    tx.add(store.OFFBOARDING_DONE, row["tenant_id"], row["id"], "given_up", str(error), now)
+        except Problem as error:
+            act(log, "offboarding.put_off", logging.WARNING, offboarding=row["id"], why=error.code)
+
+    async def _unsubscribe(self, row: Row) -> None:
+        held = await self._db.one(whatsapp.HELD_OF_WABA, row["meta_waba_id"])
+        others = await self._db.one(store.OTHERS_ON_WABA, row["meta_waba_id"], "running", 0, 0)
+        if held is None and not (others and others["n"]) and row["token"] is not None:
+            sealer = await self._vault.installation()
+            token = sealer.open(row["token"], "offboarding", row["id"], "token").decode()
+            await self._graph.unsubscribe(Secret(token), row["meta_waba_id"])
+        async with self._db.transaction() as tx:
+            tx.add(store.OFFBOARDING_DONE, row["tenant_id"], row["id"], "done", None, self._clock.now())
+        act(log, "offboarding.done", offboarding=row["id"], tenant=row["tenant_id"], unsubscribed=held is None)

@@ -1,0 +1,84 @@
+"""The SQL of provisionings and off-boardings; nothing else touches these tables."""
+
+from typing import Any
+
+from setuplinks.core.db.database import Claim
+from setuplinks.core.db.unit import Unit
+from setuplinks.provisioning.models import Claims, Facts, Provisioning, RunMoved, as_text
+
+FIND = "SELECT * FROM provisioning WHERE tenant_id = $1 AND id = $2"
+FIND_OF_LINK = "SELECT * FROM provisioning WHERE tenant_id = $1 AND link_id = $2 ORDER BY id DESC"
+ADD = (
+    "INSERT INTO provisioning (tenant_id, id, link_id, visit_id, customer_id, plan, step, status, due_at, token, "
+    "token_expires_at, claims, facts, started_at, updated_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8, $9, $10, $11, '{}', $8, $8)"
+)
+OTHERS_ON_WABA = (
+    "SELECT COUNT(*) AS n FROM provisioning "
+    "WHERE meta_waba_id = $1 AND status LIKE $2 AND NOT (tenant_id = $3 AND id = $4)"
+)
+
+# $1 now, $2 lease end, $3 how many. Claiming counts as a change: what an older holder of the lease records is dropped.
+_DUE = "due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)"
+
+
+def _claim(table: str) -> Claim:
+    take = f"UPDATE {table} SET lease_until = $2, version = version + 1 WHERE (tenant_id, id) IN ("  # noqa: S608
+    pick = f"SELECT tenant_id, id FROM {table} WHERE {_DUE} ORDER BY due_at LIMIT $3"  # noqa: S608
+    return Claim(
+        sqlite=(f"{take}{pick}) RETURNING *",),
+        postgres=f"{take}{pick} FOR UPDATE SKIP LOCKED) RETURNING *",
+    )
+
+
+CLAIM = _claim("provisioning")
+CLAIM_OFFBOARDING = Claim(
+    sqlite=(
+        "UPDATE offboarding SET lease_until = $2, tries = tries + 1 WHERE (tenant_id, id) IN ("  # noqa: S608
+        f"SELECT tenant_id, id FROM offboarding WHERE {_DUE} ORDER BY due_at LIMIT $3) RETURNING *",
+    ),
+    postgres=(
+        "UPDATE offboarding SET lease_until = $2, tries = tries + 1 WHERE (tenant_id, id) IN ("  # noqa: S608
+        f"SELECT tenant_id, id FROM offboarding WHERE {_DUE} ORDER BY due_at LIMIT $3 FOR UPDATE SKIP LOCKED) "
+        "RETURNING *"
+    ),
+)
+FREE_LEASES = (
+    "UPDATE provisioning SET lease_until = NULL WHERE lease_until IS NOT NULL",
+    "UPDATE offboarding SET lease_until = NULL WHERE lease_until IS NOT NULL",
+)
+OFFBOARDING_ON_WABA = "SELECT id FROM offboarding WHERE meta_waba_id = $1 AND status = 'running'"
+ADD_OFFBOARDING = (
+    "INSERT INTO offboarding (tenant_id, id, meta_waba_id, token, status, due_at, created_at, updated_at) "
+    "VALUES ($1, $2, $3, $4, 'running', $5, $5, $5)"
+)
+OFFBOARDING_AGAIN = (
+    "UPDATE offboarding SET due_at = $3, lease_until = NULL, last_error = $4, updated_at = $5 "
+    "WHERE tenant_id = $1 AND id = $2"
+)
+OFFBOARDING_DONE = (
+    "UPDATE offboarding SET due_at = NULL, lease_until = NULL, token = NULL, status = $3, last_error = $4, "
+    "updated_at = $5 WHERE tenant_id = $1 AND id = $2"
+)
+
+_FIELDS = frozenset(Provisioning.__dataclass_fields__) | {"lease_until"}
+
+
+async def find(tx: Unit, tenant_id: int, provisioning_id: int) -> Provisioning | None:
+    """The tenant's provisioning, or None."""
+    row = await tx.one(FIND, tenant_id, provisioning_id)
+    return Provisioning.of(row) if row else None
+
+
+def change(tx: Unit, run: Provisioning, now: int, **values: Any) -> None:
+    """Changes a run where it still is as it was read, else RunMoved and nothing of the unit is written."""
+    names = list(values)
+    if unknown := set(names) - _FIELDS:
+        raise ValueError(f"no such columns: {unknown}")
+    sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(names, 5))
+    text = (
+        f"UPDATE provisioning SET version = version + 1, updated_at = $4, {sets} "  # noqa: S608
+        "WHERE tenant_id = $1 AND id = $2 AND version = $3"
+    )
+    row = [as_text(value) if isinstance(value, Facts | Claims) else value for value in values.values()]
+    tx.must(RunMoved(), text, run.tenant_id, run.id, run.version, now, *row)

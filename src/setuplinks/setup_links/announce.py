@@ -1,0 +1,40 @@
+"""How the life of a link is told in events.
+
+Owns the data of `setup_link.*` events. Which of them is due is decided where the link moves.
+"""
+
+from typing import Any
+
+from setuplinks.core.db.unit import Unit
+from setuplinks.core.wire import instant
+from setuplinks.setup_links.machine import STATUS
+from setuplinks.setup_links.models import SetupLink
+from setuplinks.webhooks.service import Audience, Events
+
+
+def announce(
+    events: Events, tx: Unit, audience: Audience, event_type: str, link: SetupLink, now: int, **more: Any
+) -> str:
+    """Writes one `setup_link.*` event into the unit of the change; answers the event's id."""
+    phase = link.seen(now)
+    data: dict[str, Any] = {
+        "setup_link_id": link.id,
+        "customer_id": link.customer_id,
+        "purpose": link.purpose,
+        "status": STATUS[phase],
+        "phase": phase.value,
+        "expires_at": instant(link.expires_at),
+        "state": link.state,
+        "metadata": link.metadata,
+    }
+    if link.failure_code:
+        data["failure"] = {
+            "code": link.failure_code,
+            "message": link.failure_message,
+            "step": link.failure_step,
+            "retryable": bool(link.failure_retryable),
+        }
+    data |= more
+    return events.emit(
+        tx, audience, event_type, data, customer_id=link.customer_id, link_id=link.id, secret="url" in more
+    )

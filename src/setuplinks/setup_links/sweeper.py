@@ -1,0 +1,94 @@
+"""Everything that time does to a link which waits for its customer: silence ends visits, dates end links.
+
+Owns rows 5 (silence), 15, the 60-second limit of an exchange, and `setup_link.abandoned`. One of the worker's runners;
+every change is guarded, so several workers may sweep at once.
+"""
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+from setuplinks.core.clock import HOUR, Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Unit
+from setuplinks.core.logs import act
+from setuplinks.core.problems import Problem
+from setuplinks.setup_links import store
+from setuplinks.setup_links.announce import announce
+from setuplinks.setup_links.machine import WAITING, Phase, VisitStatus
+from setuplinks.setup_links.models import Visit
+from setuplinks.setup_links.visits import VisitMoved, ended_visit, visit_data
+from setuplinks.webhooks.service import Events
+
+AT_ONCE = 100
+FORGET_EVERY = HOUR
+
+log = logging.getLogger("setuplinks.sweeper")
+
+
+class LinkSweeper:
+    """Looks at links whose time has come."""
+
+    name = "link-sweeper"
+    channel = "links"
+
+    def __init__(self, db: Database, clock: Clock, events: Events) -> None:
+        self._db, self._clock, self._events = db, clock, events
+        self._forgot_at = 0
+
+    async def run_once(self) -> int:
+        """Sweeps at most `AT_ONCE` links; how many were changed."""
+        now = self._clock.now()
+        if now - self._forgot_at >= FORGET_EVERY:
+            self._forgot_at = now
+            await self._db.bulk(store.FORGET_STATES, now)
+        changed = 0
+        for row in await self._db.read(store.FIND_DUE, now, AT_ONCE):
+            try:
+                changed += await self._db.unit(self.sweep, row["tenant_id"], row["id"])
+            except Problem as error:  # somebody else moved it, or the database is away: the next round sees
+                act(log, "link.sweep_put_off", logging.WARNING, link=row["id"], why=error.code)
+        return changed
+
+    async def sweep(self, tx: Unit, tenant_id: int, link_id: str) -> int:
+        """One link, in one unit; 1 where something was written."""
+        now = self._clock.now()
+        link = await store.find(tx, tenant_id, link_id)
+        if link is None or link.due_at is None or link.due_at > now:
+            return 0
+        if link.phase not in WAITING:
+            store.change(tx, link, now, due_at=None)
+            return 1
+        link_visits = [self._aged(tx, visit, now) for visit in await store.visits(tx, link)]
+        audience = await self._events.load(tx, tenant_id)
+        for visit, ended, abandoned in link_visits:
+            if ended:
+                store.add_step(tx, link, now, "visit_ended", code=visit.end_code)
+                announce(self._events, tx, audience, "setup_link.visit_ended", link, now, **visit_data(visit))
+            if abandoned:
+                store.add_step(tx, link, now, "abandoned", metaStep=visit.meta_step)
+                announce(self._events, tx, audience, "setup_link.abandoned", link, now, **visit_data(visit))
+        values: dict[str, Any] = store.settled(link, [visit for visit, _, _ in link_visits])
+        if now >= values["lapses_at"]:
+            values |= {"phase": Phase.EXPIRED, "due_at": None, "ended_at": now, "url_secret": None}
+            store.add_step(tx, link, now, "expired")
+            moved = replace(link, **values)
+            announce(self._events, tx, audience, "setup_link.expired", moved, now)
+        store.change(tx, link, now, **values)
+        return 1
+
+    def _aged(self, tx: Unit, visit: Visit, now: int) -> tuple[Visit, bool, bool]:
+        """The visit as time has made it, whether it ended, and whether it counts as abandoned from now on."""
+        aged = visit
+        ends_at = visit.times.ends_at
+        ended = ends_at is not None and ends_at <= now
+        if ended:
+            exchanging = visit.status is VisitStatus.EXCHANGING
+            aged = ended_visit(visit, "code_exchange_failed" if exchanging else "timed_out", now, visit.meta_step)
+        abandoned = aged.abandon_at is not None and aged.abandon_at <= now
+        if abandoned:
+            aged = replace(aged, abandon_at=None, abandoned_at=now)
+        if aged is not visit:
+            names = ("status", "ended_at", "end_code", "abandon_at", "abandoned_at")
+            store.change_visit(tx, visit, VisitMoved(), **{name: getattr(aged, name) for name in names})
+        return aged, ended, abandoned

@@ -1,0 +1,118 @@
+"""The SQL of WABAs, phone numbers, credentials and the directory of connected numbers.
+
+Reads return typed rows; writes are appended to the caller's unit.
+"""
+
+import json
+from typing import Any
+
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Unit
+from setuplinks.whatsapp.models import NumberMoved, NumberTaken, PhoneNumber, Waba
+
+_NUMBER = (
+    "SELECT p.*, c.token_expires_at FROM phone_number p "
+    "LEFT JOIN credential c ON c.tenant_id = p.tenant_id AND c.waba_id = p.waba_id "
+)
+FIND_NUMBER = _NUMBER + "WHERE p.tenant_id = $1 AND p.id = $2"
+FIND_NUMBER_BY_META = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 AND p.meta_phone_number_id = $3"
+NUMBERS_OF_WABA = _NUMBER + "WHERE p.tenant_id = $1 AND p.waba_id = $2 ORDER BY p.id"
+NUMBERS_OF_CUSTOMER = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 AND p.status <> 'deleted' ORDER BY p.id"
+NUMBERS_OF_LINK = _NUMBER + "WHERE p.tenant_id = $1 AND p.link_id = $2 ORDER BY p.id"
+FIND_WABA = "SELECT * FROM waba WHERE tenant_id = $1 AND id = $2"
+FIND_WABA_BY_META = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND meta_waba_id = $3"
+WABAS_OF_CUSTOMER = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND status <> 'deleted' ORDER BY id"
+FIND_CREDENTIAL = "SELECT token, token_expires_at, version FROM credential WHERE tenant_id = $1 AND waba_id = $2"
+WHO_HOLDS = "SELECT tenant_id, customer_id, phone_id FROM connected_number WHERE meta_phone_number_id = $1"
+HELD_OF_WABA = "SELECT tenant_id, customer_id, phone_id FROM connected_number WHERE meta_waba_id = $1"
+
+ADD_WABA = (
+    "INSERT INTO waba (tenant_id, id, customer_id, meta_waba_id, name, currency, timezone_id, business_id, "
+    "account_review_status, status, connection_type, created_at, updated_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10, $11, $11) "
+    "ON CONFLICT (tenant_id, customer_id, meta_waba_id) DO NOTHING"
+)
+RENEW_WABA = (
+    "UPDATE waba SET name = $4, currency = $5, timezone_id = $6, business_id = $7, account_review_status = $8, "
+    "status = 'active', connection_type = $9, updated_at = $10, version = version + 1 "
+    "WHERE tenant_id = $1 AND id = $2 AND version = $3"
+)
+PUT_CREDENTIAL = (
+    "INSERT INTO credential (tenant_id, waba_id, token, token_expires_at, obtained_at) VALUES ($1, $2, $3, $4, $5) "
+    "ON CONFLICT (tenant_id, waba_id) DO UPDATE SET token = excluded.token, "
+    "token_expires_at = excluded.token_expires_at, obtained_at = excluded.obtained_at, version = credential.version + 1"
+)
+ERASE_CREDENTIAL = "DELETE FROM credential WHERE tenant_id = $1 AND waba_id = $2"
+CLOSE_WABA = (
+    "UPDATE waba SET status = 'deleted', updated_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2"
+)
+_ADD_COLUMNS = (
+    "customer_id", "waba_id", "meta_waba_id", "meta_phone_number_id", "display_phone_number",
+    "display_phone_number_normalized", "verified_name", "name_status", "quality_rating", "throughput_tier",
+    "messaging_limit", "connection_type", "is_coexistence", "is_official_business_account", "status",
+    "disconnect_reason", "readiness", "pin", "registered", "link_id", "connected_at",
+)  # fmt: skip
+ADD_NUMBER = (
+    f"INSERT INTO phone_number (tenant_id, id, created_at, updated_at, {', '.join(_ADD_COLUMNS)}) "  # noqa: S608
+    f"VALUES ($1, $2, $3, $3, {', '.join(f'${n}' for n in range(4, 4 + len(_ADD_COLUMNS)))}) "
+    "ON CONFLICT (tenant_id, customer_id, meta_phone_number_id) DO NOTHING"
+)
+HOLD = (
+    "INSERT INTO connected_number (meta_phone_number_id, tenant_id, customer_id, phone_id, meta_waba_id) "
+    "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (meta_phone_number_id) DO NOTHING"
+)
+LET_GO = "DELETE FROM connected_number WHERE meta_phone_number_id = $1 AND tenant_id = $2 AND customer_id = $3"
+
+
+async def number(tx: Unit, tenant_id: int, phone_id: int) -> PhoneNumber | None:
+    """The tenant's number, or None."""
+    row = await tx.one(FIND_NUMBER, tenant_id, phone_id)
+    return PhoneNumber.of(row) if row else None
+
+
+async def numbers(tx: Unit | Database, text: str, *params: Any) -> list[PhoneNumber]:
+    """Numbers by one of this module's NUMBERS_… texts."""
+    rows = await (tx.all(text, *params) if isinstance(tx, Unit) else tx.read(text, *params))
+    return [PhoneNumber.of(row) for row in rows]
+
+
+async def waba_by_meta(tx: Unit, tenant_id: int, customer_id: int, meta_waba_id: str) -> Waba | None:
+    """The WABA as this customer connected it, or None."""
+    row = await tx.one(FIND_WABA_BY_META, tenant_id, customer_id, meta_waba_id)
+    return Waba.of(row) if row else None
+
+
+async def waba(tx: Unit, tenant_id: int, waba_id: int) -> Waba | None:
+    """The tenant's WABA, or None."""
+    row = await tx.one(FIND_WABA, tenant_id, waba_id)
+    return Waba.of(row) if row else None
+
+
+def add_number(tx: Unit, tenant_id: int, phone_id: int, now: int, values: dict[str, Any]) -> None:
+    """A number that this customer did not have; NumberMoved where another unit was first (the verb then reads it)."""
+    row = [_column(name, values.get(name)) for name in _ADD_COLUMNS]
+    tx.must(NumberMoved(), ADD_NUMBER, tenant_id, phone_id, now, *row)
+
+
+def change_number(tx: Unit, found: PhoneNumber, now: int, values: dict[str, Any]) -> None:
+    """Changes a number where it still is as it was read, else NumberMoved. Once in a unit for each number."""
+    if unknown := set(values) - set(_ADD_COLUMNS):
+        raise ValueError(f"no such columns: {unknown}")
+    sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(values, 5))
+    text = (
+        f"UPDATE phone_number SET version = version + 1, updated_at = $4, {sets} "  # noqa: S608
+        "WHERE tenant_id = $1 AND id = $2 AND version = $3"
+    )
+    row = [_column(name, value) for name, value in values.items()]
+    tx.must(NumberMoved(), text, found.tenant_id, found.id, found.version, now, *row)
+
+
+def hold(tx: Unit, tenant_id: int, customer_id: int, phone_id: int, meta_number: str, meta_waba: str) -> None:
+    """Takes the number for this customer; the directory's unique key decides, else NumberTaken."""
+    tx.must(NumberTaken(), HOLD, meta_number, tenant_id, customer_id, phone_id, meta_waba)
+
+
+def _column(name: str, value: Any) -> Any:
+    if name == "readiness":
+        return json.dumps(value or [])
+    return int(value or 0) if name in {"is_coexistence", "is_official_business_account", "registered"} else value
