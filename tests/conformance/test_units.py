@@ -1,6 +1,7 @@
 """What a unit of work promises, alike on both databases."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,18 @@ from setuplinks.core.problems import Conflict, NotFound
 INSERT = "INSERT INTO id_counter (name, next_id) VALUES ($1, $2)"
 INSERT_ONCE = INSERT + " ON CONFLICT DO NOTHING"
 MOVE = "UPDATE id_counter SET next_id = $3 WHERE name = $1 AND next_id = $2"
+MOVE_ALL = "UPDATE id_counter SET next_id = $2 WHERE next_id = $1"
 FIND = "SELECT next_id FROM id_counter WHERE name = $1"
+
+
+async def commit(db: Database, *writes: tuple[Any, ...]) -> None:
+    """A unit of (problem or None, text, parameters…)."""
+    async with db.transaction() as tx:
+        for problem, sql, *params in writes:
+            if problem is None:
+                tx.add(sql, *params)
+            else:
+                tx.must(problem, sql, *params)
 
 
 async def value(db: Database, name: str) -> int | None:
@@ -41,19 +53,20 @@ async def test_a_unit_reads_committed_state_and_not_its_own_writes(db: Database)
 
 
 async def test_an_exception_in_the_body_writes_nothing(db: Database) -> None:
+    async def change_your_mind(tx: Unit) -> None:
+        tx.add(INSERT, "a", 1)
+        raise NotFound
+
     with pytest.raises(NotFound):
-        async with db.transaction() as tx:
-            tx.add(INSERT, "a", 1)
-            raise NotFound
+        await db.unit(change_your_mind)
     assert await value(db, "a") is None
 
 
 async def test_a_missed_guard_raises_its_own_problem_and_writes_nothing(db: Database) -> None:
     with pytest.raises(Conflict, match="somebody was first"):
-        async with db.transaction() as tx:
-            tx.add(INSERT, "a", 1)
-            tx.must(Conflict("somebody was first"), MOVE, "none", 1, 2)
-            tx.add(INSERT, "b", 1)
+        await commit(
+            db, (None, INSERT, "a", 1), (Conflict("somebody was first"), MOVE, "none", 1, 2), (None, INSERT, "b", 1)
+        )
     assert (await value(db, "a"), await value(db, "b")) == (None, None)
 
 
@@ -63,7 +76,7 @@ async def test_a_guard_that_touches_two_rows_is_missed(db: Database) -> None:
         tx.add(INSERT, "b", 1)
     with pytest.raises(Conflict):
         async with db.transaction() as tx:
-            tx.must(Conflict(), "UPDATE id_counter SET next_id = $2 WHERE next_id = $1", 1, 5)
+            tx.must(Conflict(), MOVE_ALL, 1, 5)
     assert (await value(db, "a"), await value(db, "b")) == (1, 1)
 
 
@@ -80,9 +93,7 @@ async def test_a_collision_without_a_guard_is_told_in_our_words_and_writes_nothi
     async with db.transaction() as tx:
         tx.add(INSERT, "a", 1)
     with pytest.raises(ConstraintBroken):
-        async with db.transaction() as tx:
-            tx.add(INSERT, "b", 1)
-            tx.add(INSERT, "a", 2)
+        await commit(db, (None, INSERT, "b", 1), (None, INSERT, "a", 2))
     assert (await value(db, "a"), await value(db, "b")) == (1, None)
 
 
@@ -140,31 +151,42 @@ async def test_of_many_units_racing_for_one_row_exactly_one_wins(db: Database) -
 
 
 async def test_units_that_fail_inside_a_shared_commit_leave_the_others(db: Database) -> None:
-    async with db.transaction() as tx:
-        tx.add(INSERT, "taken", 1)
+    await commit(db, (None, INSERT, "taken", 1), (None, INSERT, "guarded", 1))
 
     async def write(number: int) -> str:
-        name = "taken" if number % 7 == 0 else f"unit {number}"
         try:
-            async with db.transaction() as tx:
-                tx.add(INSERT, f"first {number}", 0)
-                tx.add(INSERT, name, number)
-                tx.must(Conflict(), MOVE, f"first {number}", number % 5 and 0, 1)
+            await commit(
+                db,
+                (None, INSERT, f"first {number}", 0),
+                (None, INSERT, "taken" if number % 7 == 0 else f"second {number}", number),
+                (Conflict(), MOVE, "nobody" if number % 5 == 0 else f"first {number}", 0, 1),
+            )
         except (ConstraintBroken, Conflict) as error:
             return type(error).__name__
         return "written"
 
-    answers = await asyncio.gather(*(write(n) for n in range(50)))
-    assert [n for n in range(50) if answers[n] == "ConstraintBroken"] == list(range(0, 50, 7))
-    assert [n for n in range(50) if answers[n] == "written"] == [n for n in range(50) if n % 7]
+    answers = await asyncio.gather(*(write(n) for n in range(60)))
+    broken, missed = set(range(0, 60, 7)), set(range(0, 60, 5))
+    assert {n for n in range(60) if answers[n] == "ConstraintBroken"} == broken
+    assert {n for n in range(60) if answers[n] == "Conflict"} == missed - broken
     rows = await db.read("SELECT name FROM id_counter WHERE name LIKE 'first%'")
-    assert {row["name"] for row in rows} == {f"first {n}" for n in range(50) if n % 7}
+    assert {row["name"] for row in rows} == {f"first {n}" for n in set(range(60)) - broken - missed}
+
+
+async def test_a_caller_that_goes_away_does_not_undo_its_commit(db: Database) -> None:
+    leaving = asyncio.create_task(commit(db, (None, INSERT, "a", 1)))
+    # One turn of the loop: the unit has been handed over, and waits for its commit.
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await commit(db, (None, INSERT, "b", 1))
+    assert leaving.cancelled()
+    assert await value(db, "a") == 1
 
 
 async def test_a_hook_at_commit_may_still_append(db: Database) -> None:
     async with db.transaction() as tx:
         gathered: list[str] = tx.gather("names", list)
-        tx.at_commit(lambda: [tx.add(INSERT, name, 1) for name in gathered] and None)
+        tx.at_commit(lambda: tx.add(INSERT, gathered[0], 1))
         gathered.append("late")
         assert tx.gather("names", list) is gathered
     assert await value(db, "late") == 1

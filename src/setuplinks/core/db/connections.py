@@ -1,7 +1,7 @@
 """The connections to PostgreSQL, lent one at a time.
 
-Owns how many there are and which may be lent again. Leaner than asyncpg's own pool, which spends more on lending (27 µs)
-than a point read takes (20 µs): it resets a session state that we never set. Knows no SQL.
+Owns how many there are and which may be lent again. Knows no SQL. Leaner than asyncpg's own pool, which spends more on
+lending (27 µs) than a point read takes (20 µs).
 """
 
 import asyncio
@@ -58,7 +58,7 @@ class Connections:
 
     def give(self, connection: Any, *, usable: bool) -> None:
         """Takes a connection back."""
-        if not usable or self._closing:
+        if not connection.is_closed() and (not usable or self._closing or connection.is_in_transaction()):
             connection.terminate()
         self._pass_on(None if connection.is_closed() else connection)
 

@@ -30,6 +30,7 @@ class Notices:
         self._sender = secrets.token_hex(8)
         self._dirty: dict[str, None] = {}
         self._something = asyncio.Event()
+        self._all_told = asyncio.Event()
         self._wakes: dict[str, Callable[[], None]] = {}
         self._lost: Callable[[], None] = _nothing
         self._telling: asyncio.Task[None] | None = None
@@ -40,6 +41,7 @@ class Notices:
     def tell(self, channels: list[str]) -> None:
         """Soon: at most once in 5 ms for each channel. Inside the commit it cost a factor of 5."""
         self._dirty.update(dict.fromkeys(channels))
+        self._all_told.clear()
         self._something.set()
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell_for_ever())
@@ -54,7 +56,11 @@ class Notices:
             self._listening = asyncio.create_task(self._listen_for_ever())
 
     async def close(self) -> None:
-        """Ends both connections."""
+        """Ends both connections; what is not told yet gets a moment to leave."""
+        if self._telling is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RECONNECT_SECONDS):
+                    await self._all_told.wait()
         for task in (self._telling, self._listening):
             if task is not None:
                 task.cancel()
@@ -74,6 +80,8 @@ class Notices:
                     await connection.executemany(
                         "SELECT pg_notify($1, $2)", [(channel, self._sender) for channel in channels]
                     )
+                    if not self._dirty:
+                        self._all_told.set()
                 except _ERRORS:
                     _drop(connection)
                     connection = None
@@ -89,6 +97,7 @@ class Notices:
                 connection = await self._connect(self._listen_url)
                 await self._listen_on(connection)
             except _ERRORS:
+                # Told at every try: while we are deaf, what was cached since the last one is as doubtful.
                 self.established.clear()
                 self._lost()
             finally:

@@ -1,7 +1,7 @@
 """The database at scale: PostgreSQL through asyncpg, plain SQL.
 
-Owns reads, claims and the wording of the server's errors. Commits are `shared_commits`, the pool is `connections`, wake-ups
-between processes are `notices`.
+Owns reads, claims and the wording of the server's errors. Commits are `shared_commits`, the pool is `connections`,
+wake-ups between processes are `notices`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -54,9 +54,9 @@ def problem_of(error: Exception) -> Problem:
         return DatabaseAway("The database did not answer in time.")
     if isinstance(error, asyncpg.IntegrityConstraintViolationError):
         return ConstraintBroken(f"The database refused a row: {_first_line(error)}.")
-    if isinstance(error, asyncpg.DataError) or (
-        isinstance(error, asyncpg.PostgresError) and not isinstance(error, _AWAY)
-    ):
+    # The driver's own errors tell of a closed connection, or of a parameter that it refuses, or the number of them.
+    refused = isinstance(error, asyncpg.InterfaceError) and "clos" not in str(error)
+    if refused or (isinstance(error, asyncpg.PostgresError) and not isinstance(error, _AWAY)):
         return StatementFailed(f"The database refused a statement: {_first_line(error)}.")
     return DatabaseAway(f"The database is away: {_first_line(error)}.")
 

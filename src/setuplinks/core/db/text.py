@@ -35,7 +35,7 @@ def numbered(sql: str) -> str:
 
 
 def check(params: Sequence[object]) -> None:
-    """Refuses as Invalid what one engine would store and the other not: NUL in text, lone surrogates, ints over 64 bit."""
+    """Refuses as Invalid what not both engines would store: NUL in text, lone surrogates, ints over 64 bit."""
     for value in params:
         if isinstance(value, str):
             if "\0" in value:

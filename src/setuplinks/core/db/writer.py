@@ -100,7 +100,7 @@ class Writer(threading.Thread):
                 return
 
     def _gather(self, first: Job) -> tuple[list[Job], "Job | object | None"]:
-        """The jobs that share one commit, and what ended the gathering: a job that runs alone, the stop mark, or None."""
+        """The jobs that share one commit, and what follows them: a job that runs alone, the stop mark, or None."""
         jobs = [first]
         if first.alone:
             return jobs, None

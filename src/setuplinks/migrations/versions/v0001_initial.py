@@ -155,6 +155,7 @@ def _second_tables() -> None:
         num("created_at"), num("updated_at"), key("tenant_id", "id"),
     )
     op.create_index("offboarding_due", "offboarding", ["due_at"])
+    op.create_index("offboarding_waba", "offboarding", ["meta_waba_id"])
     op.create_table("provisioning",
         num("tenant_id"), num("id"), text("link_id"), num("visit_id"), num("customer_id"), text("plan"),
         text("step"), text("status"), num("version", "0"), num("due_at", null=True), num("lease_until", null=True),
@@ -246,7 +247,8 @@ def _third_tables() -> None:
     op.create_index("phone_number_due", "phone_number", ["due_at"])
     op.create_index("phone_number_id", "phone_number", ["id"], unique=True)
     op.create_index("phone_number_list", "phone_number", ["tenant_id", "created_at", "id"])
-    op.create_index("phone_number_meta", "phone_number", ["tenant_id", "customer_id", "meta_phone_number_id"], unique=True)
+    op.create_index("phone_number_meta", "phone_number",
+        ["tenant_id", "customer_id", "meta_phone_number_id"], unique=True)
     op.create_table("webhook_endpoint",
         num("tenant_id"), num("id"), text("url"), text("description", ""), text("event_types", null=True),
         num("customer_id", null=True), num("phone_id", null=True), text("format", "events"), text("headers", "{}"),

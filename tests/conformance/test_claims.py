@@ -1,0 +1,121 @@
+"""Leases, ids and races over many callers and two processes."""
+
+import asyncio
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.open import open_database
+from tests.conformance.other_process import (
+    INSERT,
+    INSERT_DUE,
+    NOW,
+    TAKE_DUE,
+    run_elsewhere,
+    take_all,
+    take_ids,
+    win_races,
+)
+from tests.support.postgres import PostgresServer
+
+
+def flat(lists: Iterable[list[int]]) -> list[int]:
+    """All members, in order."""
+    return list(chain.from_iterable(lists))
+
+
+async def make_due(db: Database, count: int) -> None:
+    """Rows that are due now."""
+    async with db.transaction() as tx:
+        for number in range(count):
+            tx.add(INSERT_DUE, number, NOW - 1)
+
+
+async def until_sleeping(db: Database) -> None:
+    """Returns when a connection of the server is in pg_sleep."""
+    async with asyncio.timeout(10):
+        while not await db.read("SELECT 1 AS one FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_claim_takes_what_is_due_and_no_more_than_asked(db: Database) -> None:
+    await make_due(db, 5)
+    assert await db.claim(TAKE_DUE, NOW - 2, 10) == []
+    assert len(await db.claim(TAKE_DUE, NOW, 3)) == 3
+    assert len(await db.claim(TAKE_DUE, NOW, 3)) == 2
+    assert await db.claim(TAKE_DUE, NOW, 3) == []
+
+
+async def test_a_lease_that_ran_out_is_claimed_again(db: Database) -> None:
+    await make_due(db, 1)
+    assert len(await db.claim(TAKE_DUE, NOW, 1)) == 1
+    assert await db.claim(TAKE_DUE, NOW + 999, 1) == []
+    assert len(await db.claim(TAKE_DUE, NOW + 1_000, 1)) == 1
+
+
+async def test_many_claimers_at_once_take_each_row_once(db: Database) -> None:
+    await make_due(db, 200)
+    taken = await asyncio.gather(*(take_all(db) for _ in range(8)))
+    assert sorted(flat(taken)) == list(range(200))
+
+
+async def test_two_processes_take_each_row_once(db: Database, database_url: str | None, data_dir: Path) -> None:
+    await make_due(db, 600)
+    taken = await asyncio.gather(*(run_elsewhere(take_all, database_url, data_dir) for _ in range(2)), take_all(db))
+    assert sorted(flat(taken)) == list(range(600))
+
+
+async def test_ids_are_unique_over_processes(db: Database, database_url: str | None, data_dir: Path) -> None:
+    given = await asyncio.gather(*(run_elsewhere(take_ids, database_url, data_dir) for _ in range(2)), take_ids(db))
+    ids = flat(given)
+    assert len(set(ids)) == 3 * 350
+    assert min(ids) == 1
+
+
+async def test_ids_asked_for_at_once_are_a_row_of_numbers_of_their_name(db: Database) -> None:
+    things, others = await asyncio.gather(
+        asyncio.gather(*(db.next_id("thing") for _ in range(250))),
+        asyncio.gather(*(db.next_id("other") for _ in range(3))),
+    )
+    assert sorted(things) == list(range(1, 251))
+    assert sorted(others) == [1, 2, 3]
+
+
+async def test_a_guard_decides_races_between_two_processes(
+    db: Database, database_url: str | None, data_dir: Path
+) -> None:
+    async with db.transaction() as tx:
+        for number in range(200):
+            tx.add(INSERT, f"race {number}", 0)
+    won = await asyncio.gather(*(run_elsewhere(win_races, database_url, data_dir) for _ in range(2)), win_races(db))
+    assert sorted(flat(won)) == list(range(200))
+
+
+async def test_a_row_that_another_process_locks_does_not_hold_up_units_of_the_same_shape(
+    postgres_server: PostgresServer, postgres_template: str, data_dir: Path
+) -> None:
+    url = postgres_server.create_database(postgres_template)
+    here, there = await open_database(url, data_dir), await open_database(url, data_dir)
+    update = "UPDATE id_counter SET next_id = next_id + 1 WHERE name = $1"
+    async with here.transaction() as tx:
+        tx.add(INSERT, "locked", 0)
+        tx.add(INSERT, "free", 0)
+    hold = "WITH held AS (SELECT 1 FROM id_counter WHERE name = 'locked' FOR UPDATE) SELECT pg_sleep(1) FROM held"
+    lock = asyncio.create_task(there.read(hold))
+
+    async def raise_by_one(name: str) -> None:
+        async with here.transaction() as tx:
+            tx.add(update, name)
+
+    try:
+        await until_sleeping(here)
+        held = asyncio.create_task(raise_by_one("locked"))
+        await asyncio.sleep(0)
+        await asyncio.wait_for(raise_by_one("free"), 10)
+        assert not held.done()
+        await asyncio.gather(held, lock)
+    finally:
+        await here.close()
+        await there.close()
+        postgres_server.drop_database(url)
