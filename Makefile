@@ -57,7 +57,7 @@ screenshots: setup ## take the pictures of docs/screenshots anew
 reference: setup ## write docs/reference from the code
 	$(BIN)/python scripts/reference.py
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
 lock: setup ## resolve the requirements again; UPGRADE=1 moves every pin forward

@@ -53,7 +53,7 @@ def install(folder: Path) -> None:
     # uv takes seconds but does not read pip's settings; where only pip knows the way to a mirror, pip does it all.
     into = {"VIRTUAL_ENV": str(folder)}
     fast = run([*pip, "--require-hashes", "-r", str(LOCKS[-1])], quiet=True) == 0 and (
-        run([uv, "pip", "sync", "--quiet", "--require-hashes", *locks], quiet=True, extra=into) == 0
+        run([uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes", *locks], quiet=True, extra=into) == 0
     )
     if not fast and run([*pip, *hashed]) != 0:
         sys.exit("The locked packages could not be installed; what pip said stands above.")
