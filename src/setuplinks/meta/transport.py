@@ -147,7 +147,8 @@ class Transport:
                 headers=headers,
                 # A redirect would carry the token to an address that nobody checked.
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(self.timeouts.connect, timeout)),
+                # `connect` covers the wait for a free connection too: what waits there was not sent.
+                timeout=aiohttp.ClientTimeout(total=timeout, connect=min(self.timeouts.connect, timeout)),
             ) as response:
                 return response, await _read(response)
         # These come before any byte of the request has left; all others may come after it.

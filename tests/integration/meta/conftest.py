@@ -19,7 +19,14 @@ async def meta() -> AsyncIterator[ScriptedMeta]:
 
 @pytest.fixture
 async def graph(meta: ScriptedMeta, clock: ManualClock) -> AsyncIterator[Graph]:
-    """A client of that Meta whose patience is short enough for a test."""
+    """A client of that Meta, patient enough for a busy machine."""
+    async with Graph(meta.url, "v25.0", "4711", Secret("app-secret"), clock=clock) as client:
+        yield client
+
+
+@pytest.fixture
+async def hasty_graph(meta: ScriptedMeta) -> AsyncIterator[Graph]:
+    """A client whose patience is short enough for a test of stalls."""
     timeouts = Timeouts(connect=0.3, exchange=0.3, read=0.3, write=0.3, send=0.3)
-    async with Graph(meta.url, "v25.0", "4711", Secret("app-secret"), timeouts=timeouts, clock=clock) as client:
+    async with Graph(meta.url, "v25.0", "4711", Secret("app-secret"), timeouts=timeouts) as client:
         yield client

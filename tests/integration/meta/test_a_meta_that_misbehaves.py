@@ -1,9 +1,11 @@
 """Whatever comes over the wire becomes an answer or a GraphError that says what to do next."""
 
+import asyncio
 import logging
 import socket
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 import pytest
 
 from setuplinks.core.clock import MINUTE, ManualClock
@@ -55,22 +57,22 @@ CUT = [
 
 @pytest.mark.parametrize("wire", CUT)
 async def test_after_a_cut_nobody_knows_whether_a_message_went_out_or_a_code_was_spent(
-    graph: Graph, meta: ScriptedMeta, wire: bytes | None
+    hasty_graph: Graph, meta: ScriptedMeta, wire: bytes | None
 ) -> None:
     meta.plan(wire, wire)
     for verb in (exchange, send):
-        error = await failure(graph, verb)
+        error = await failure(hasty_graph, verb)
         assert (type(error), error.kind, error.retryable) == (OutcomeUnknown, "outcome_unknown", False)
     assert len(meta.requests) == 2
 
 
 @pytest.mark.parametrize("wire", CUT)
 async def test_after_a_cut_a_call_that_does_no_harm_twice_may_be_repeated(
-    graph: Graph, meta: ScriptedMeta, wire: bytes | None
+    hasty_graph: Graph, meta: ScriptedMeta, wire: bytes | None
 ) -> None:
     meta.plan(wire, wire)
     for verb in (read, register):
-        error = await failure(graph, verb)
+        error = await failure(hasty_graph, verb)
         assert (type(error), error.kind, error.retryable) == (OutcomeUnknown, "outcome_unknown", True)
 
 
@@ -154,6 +156,18 @@ async def test_a_code_is_not_lost_to_a_pooled_connection_that_meta_closes(graph:
     assert [grant.access_token.reveal() for grant in grants] == ["EAAx"] * 5
 
 
+async def test_a_message_that_waited_for_a_free_connection_was_not_sent(meta: ScriptedMeta) -> None:
+    meta.plan(STALL)
+    patience = Timeouts(connect=0.1, send=0.6)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        graph = Graph(meta.url, "v25.0", "1", Secret("s"), session=session, timeouts=patience)
+        stalled, waited = await asyncio.gather(failure(graph, send), failure(graph, send))
+        await graph.close()
+        assert not session.closed
+    assert (type(stalled), stalled.retryable) == (OutcomeUnknown, False)
+    assert (type(waited), waited.retryable, len(meta.requests)) == (GraphError, True, 1)
+
+
 async def test_an_answer_without_end_is_given_up(graph: Graph, meta: ScriptedMeta) -> None:
     meta.plan(answer(200, b'{"data":"' + b"x" * (9 * 1024 * 1024) + b'"}'))
     error = await failure(graph, read)
@@ -187,7 +201,7 @@ async def test_no_secret_gets_into_a_log_or_an_exception(
     caplog.set_level(logging.DEBUG)
     told = f"Malformed access token {TOKEN.reveal()} {CODE.reveal()} {PIN.reveal()} app-secret EAAanother0123456789"
     meta.plan(*(refusal(400, 190, message=told, error_data={"details": told}, fbtrace_id="A\nB") for _ in range(5)))
-    meta.plan(STALL)
+    meta.plan(HANG_UP)
     errors = [await failure(graph, verb) for verb in (read, exchange, send, register, graph_debug, graph_debug)]
     formatter = JsonLines()
     lines = "".join(formatter.format(record) for record in caplog.records)
