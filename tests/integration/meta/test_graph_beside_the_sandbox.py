@@ -65,12 +65,12 @@ class Play:
 @pytest.fixture
 async def play() -> AsyncIterator[Play]:
     config = SandboxConfig(app_id=APP, app_secret="app-secret", config_id=CONFIG)
-    async with listening(create_app(config), "127.0.0.1", 0, name="localhost") as sandbox:
-        async with (
-            aiohttp.ClientSession() as session,
-            Graph(sandbox.url, "v25.0", APP, Secret("app-secret")) as graph,
-        ):
-            yield Play(sandbox.url, session, graph)
+    async with (
+        listening(create_app(config), "127.0.0.1", 0, name="localhost") as sandbox,
+        aiohttp.ClientSession() as session,
+        Graph(sandbox.url, "v25.0", APP, Secret("app-secret")) as graph,
+    ):
+        yield Play(sandbox.url, session, graph)
 
 
 async def failure(awaited: Any) -> GraphError:
