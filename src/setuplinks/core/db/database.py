@@ -5,7 +5,6 @@ Owns what both engines share: how a unit ends, when a verb runs again, blocks of
 """
 
 import asyncio
-import random
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,14 +12,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Concatenate, Literal, ParamSpec, TypeVar
 
-from setuplinks.core.db.errors import DatabaseBusy, MissedGuard
+from setuplinks.core.db.errors import MissedGuard
 from setuplinks.core.db.unit import Row, Unit, Write
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 BLOCK = 100
-BUSY_RETRIES = 2
 
 
 @dataclass(frozen=True)
@@ -70,27 +68,21 @@ class Database(ABC):
     async def unit(self, verb: Callable[Concatenate[Unit, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Opens a unit, runs `verb(tx, …)` and commits.
 
-        On a missed guard the whole verb runs once more on fresh reads; after that the guard's Problem stands. A unit
-        that lost a deadlock runs again as well, a bounded number of times.
+        On a missed guard the whole verb runs once more on fresh reads; after that the guard's Problem stands. Writes
+        that lost a deadlock are sent again by the engine: guards decide, so that is the same unit, later.
         """
-        missed_before = False
-        busy = 0
-        while True:
+        tx = Unit(self)
+        answer = await verb(tx, *args, **kwargs)
+        try:
+            await self._finish(tx)
+        except MissedGuard:
             tx = Unit(self)
             answer = await verb(tx, *args, **kwargs)
             try:
                 await self._finish(tx)
             except MissedGuard as missed:
-                if missed_before:
-                    raise missed.problem from None
-                missed_before = True
-            except DatabaseBusy:
-                busy += 1
-                if busy > BUSY_RETRIES:
-                    raise
-                await asyncio.sleep(random.uniform(0, 0.02 * busy))
-            else:
-                return answer
+                raise missed.problem from None
+        return answer
 
     async def next_id(self, name: str) -> int:
         """The next id of this name: from 1, unique over all processes, gaps are fine; < 2^53."""

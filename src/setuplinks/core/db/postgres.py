@@ -135,7 +135,8 @@ class PostgresDatabase(Database):
         """One statement in a commit of its own, with a longer time-out."""
         check(params)
         status: str = await self._once(lambda connection: connection.execute(sql, *params, timeout=BULK_SECONDS))
-        return int(status.rpartition(" ")[2])
+        count = status.rpartition(" ")[2]
+        return int(count) if count.isdigit() else 0
 
     async def listen(self, channel: str, wake: Callable[[], None]) -> None:
         """In this process at once, and by LISTEN for commits of others."""

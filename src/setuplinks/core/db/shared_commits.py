@@ -23,6 +23,9 @@ SHARE = 64
 LANES = 4
 SLOW_SECONDS = 0.05
 TRIES = 3
+# LOCAL, so that it ends with the transaction and a pooler may lend the session to anybody. A row that somebody holds
+# for long costs its own unit, not the group.
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'"
 
 Shape = tuple[tuple[str, bool], ...]
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
@@ -166,7 +169,7 @@ class SharedCommits:
     async def _send(self, shape: Shape, group: list[_Waiting]) -> None:
         """One transaction. Raises _Missed, or the driver's errors; a COMMIT without an answer is OutcomeUnknown."""
         async with self._acquire() as connection:
-            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            await connection.execute(BEGIN)
             try:
                 await self._write(connection, shape, group)
                 await self._commit(connection)

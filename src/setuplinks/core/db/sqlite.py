@@ -100,7 +100,7 @@ class SqliteDatabase(Database):
         touched: int = await self._writer.submit(
             lambda connection: connection.execute(for_sqlite(sql), params).rowcount, alone=True
         )
-        return touched
+        return max(touched, 0)
 
     async def close(self) -> None:
         """Commits what is queued, then closes every connection."""

@@ -1,6 +1,7 @@
 """The first schema.
 
 Frozen: later changes are revisions of their own. `migrations/schema.py` tells what all revisions together must make.
+No way back: a release serves its own schema and the next, so the program rolls back and the schema stays.
 
 Revision ID: 0001
 Revises:
@@ -50,17 +51,6 @@ def upgrade() -> None:
     _first_tables()
     _second_tables()
     _third_tables()
-
-
-def downgrade() -> None:
-    """Drops every table."""
-    for name in (
-        "webhook_endpoint", "phone_number", "waba", "setup_link", "visit", "theme_image", "tenant",
-        "setup_link_step", "setup_link_slot", "provisioning", "offboarding", "notification", "idempotency",
-        "id_counter", "event_payload", "event", "endpoint_state", "delivery", "data_key", "customer", "credential",
-        "connected_number", "authorization_state", "audit", "attempt", "api_key",
-    ):
-        op.drop_table(name)
 
 
 # fmt: off
