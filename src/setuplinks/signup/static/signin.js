@@ -13,8 +13,10 @@
   const SDK_WAIT_MS = 4000;
   const MESSAGE_WAIT_MS = 1500; // the code lives 30 seconds: it does not wait long for the message
 
+  const BLOCKED_MS = 700; // an answer without a code this soon after the click: the window never opened
+
   let ready = false;
-  let gaveUp = false;
+  let clickedAt = 0;
   let code = null;
   let message = null;
   let timer = 0;
@@ -22,6 +24,7 @@
 
   const tell = (name) => {
     for (const note of document.querySelectorAll("[data-told]")) note.hidden = note.dataset.told !== name;
+    document.querySelector("[data-no-window]").hidden = name === "unready";
   };
 
   const post = async (url, body) => {
@@ -92,7 +95,8 @@
       code = got;
       settle();
     } else if (!message && !sent) {
-      tell("closed");
+      if (Date.now() - clickedAt < BLOCKED_MS) blocked();
+      else tell("closed");
     }
   };
 
@@ -100,7 +104,6 @@
   window.fbAsyncInit = () => {
     FB.init({ appId, autoLogAppEvents: true, xfbml: true, version: graphVersion });
     ready = true;
-    gaveUp = false;
     tell("");
   };
   const script = document.createElement("script");
@@ -110,9 +113,7 @@
   document.head.append(script);
 
   const giveUp = () => {
-    if (ready) return;
-    gaveUp = true;
-    tell("unready");
+    if (!ready) tell("unready");
   };
   setTimeout(giveUp, SDK_WAIT_MS);
 
@@ -121,6 +122,12 @@
     document.querySelector("[data-after]").hidden = false;
     button.querySelector("span").textContent = button.dataset.again;
     tell("");
+  };
+
+  // From here on the button is what it is without a script: Facebook on this page.
+  const blocked = () => {
+    ready = false;
+    tell("unready");
   };
 
   // Opened in the click itself: browsers block a window that opens later. Where the SDK is not there (yet), the
@@ -136,6 +143,7 @@
     event.preventDefault();
     if (sent) return;
     opened();
+    clickedAt = Date.now();
     try {
       FB.login(answered, {
         config_id: configId,
@@ -144,7 +152,7 @@
         extras: JSON.parse(extras),
       });
     } catch {
-      tell("unready");
+      blocked();
     }
   };
   button.addEventListener("click", open);

@@ -1,0 +1,76 @@
+"""Limits per address on what strangers may ask of the signup pages.
+
+Owns the counting, in this process: several processes behind a balancer each count their own. A limit slows an address
+down; it never disables a link.
+"""
+
+import ipaddress
+from collections import OrderedDict
+
+from starlette.requests import Request
+
+from setuplinks.core.clock import HOUR, MINUTE, SECOND, Clock
+from setuplinks.settings import Network, Settings, is_loopback
+
+MOST_KEYS = 50_000
+
+
+class Limits:
+    """Fixed windows: views and misses a minute and address, starts an hour and link. Loopback is exempt."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        on = settings.rate_limits == "on"
+        self._clock = clock
+        self._proxies = settings.proxy_networks
+        self._rules = {
+            "view": (settings.rate_page_views if on else 0, MINUTE),
+            "miss": (settings.rate_misses if on else 0, MINUTE),
+            "start": (settings.rate_starts if on else 0, HOUR),
+        }
+        self._counts: OrderedDict[tuple[str, str, int], int] = OrderedDict()
+
+    def wait(self, rule: str, address: str, key: str | None = None) -> int | None:
+        """Counts one. None where it is within the limit, else the seconds until the window ends."""
+        most, window = self._rules[rule]
+        if not most or is_loopback(address):
+            return None
+        now = self._clock.now()
+        place = (rule, key or address, now // window)
+        count = self._counts[place] = self._counts.pop(place, 0) + 1
+        while len(self._counts) > MOST_KEYS:
+            self._counts.popitem(last=False)
+        return None if count <= most else (window - now % window) // SECOND + 1
+
+    def over(self, rule: str, address: str) -> int | None:
+        """As `wait`, without counting."""
+        most, window = self._rules[rule]
+        now = self._clock.now()
+        if not most or is_loopback(address) or self._counts.get((rule, address, now // window), 0) < most:
+            return None
+        return (window - now % window) // SECOND + 1
+
+    def address(self, request: Request) -> str:
+        """Who asks: the peer, or what a trusted proxy says of it (the last address that is not itself a proxy)."""
+        peer = request.client.host if request.client else "127.0.0.1"
+        if not _within(peer, self._proxies):
+            return peer
+        forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        for address in reversed(forwarded):
+            if not _within(address, self._proxies):
+                return address if _is_address(address) else "unknown"
+        return "unknown"  # a trusted proxy on loopback is no reason to exempt whoever stands behind it
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _within(text: str, networks: tuple[Network, ...]) -> bool:
+    if not networks or not _is_address(text):
+        return False
+    address = ipaddress.ip_address(text)
+    return any(address.version == network.version and address in network for network in networks)

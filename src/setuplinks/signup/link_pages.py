@@ -1,0 +1,137 @@
+"""The pages behind the link's own address, which holds its secret: landing, and what is shown once the link has ended.
+
+Owns GET and POST of `/signup/{id}-{secret}` and what hangs below it. A GET or HEAD moves nothing.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from setuplinks.setup_links.machine import Phase
+from setuplinks.setup_links.models import SetupLink
+from setuplinks.signup.browser import is_prefetch
+from setuplinks.signup.returns import ENDED_CODES
+from setuplinks.signup.room import Room, form_of
+from setuplinks.signup.showing import Shown
+from setuplinks.signup.starting import Starting
+from setuplinks.signup.views import AlreadyConnected, ConnectionType, Expired, Failed, Landing, Page, Revoked
+
+
+class LinkPages:
+    """The routes of a link's own address."""
+
+    def __init__(self, room: Room, starting: Starting) -> None:
+        self._room, self._starting = room, starting
+
+    def routes(self) -> list[Route]:
+        """To be mounted below `/signup`."""
+        return [
+            Route("/{link:link}/opened", self.opened, methods=["POST"]),
+            Route("/{link:link}/renew", self.renew, methods=["POST"]),
+            Route("/{link:link}/leave", self.leave, methods=["GET"]),
+            Route("/{link:link}", self.show, methods=["GET"]),
+            Route("/{link:link}", self.start, methods=["POST"]),
+        ]
+
+    async def show(self, request: Request) -> Response:
+        """Row 2: the landing page, or what has become of the link."""
+        room = self._room
+        address = room.limits.address(request)
+        wait = room.limits.over("miss", address) or room.limits.wait("view", address)
+        if wait is not None:
+            return room.too_many(wait)
+        shown = await room.by_secret(request)
+        if shown is None:
+            return room.unknown(request)
+        page = await self._page(shown, asked="asked" in request.query_params)
+        return room.answers.page(page, 410 if isinstance(page, Expired | Revoked) else 200)
+
+    async def opened(self, request: Request) -> Response:
+        """The page's beacon: a person's browser showed it. Analytics only, it moves no phase."""
+        room = self._room
+        shown = await room.by_secret(request)
+        if shown is not None and not is_prefetch(request) and room.browsers.is_own_post(request):
+            await room.db.unit(room.visits.opened, shown.link.tenant_id, shown.link.id)
+        return room.answers.nothing()
+
+    async def start(self, request: Request) -> Response:
+        """Row 3: a person pressed Continue."""
+        room = self._room
+        shown = await room.by_secret(request)
+        if shown is None:
+            return room.unknown(request)
+        fields = await form_of(request)
+        token = fields.get("form_token", "")
+        if not room.browsers.is_own_post(request) or not room.browsers.token_is_good(token, shown.link.id):
+            return room.form_refused(request.url.path)
+        if not shown.link.is_open(room.clock.now()):
+            return room.answers.see_other(request.url.path)
+        return await self._starting.start(request, shown, request.url.path)
+
+    async def renew(self, request: Request) -> Response:
+        """Row 18: the customer of an expired link asks the company for a new one."""
+        room = self._room
+        shown = await room.by_secret(request)
+        if shown is None:
+            return room.unknown(request)
+        back = f"/signup/{request.path_params['link']}"
+        fields = await form_of(request)
+        token = fields.get("form_token", "")
+        if not room.browsers.is_own_post(request) or not room.browsers.token_is_good(token, shown.link.id):
+            return room.form_refused(back)
+        await room.db.unit(room.visits.ask_again, shown.link.tenant_id, shown.link.id)
+        return room.answers.see_other(f"{back}?asked")
+
+    async def leave(self, request: Request) -> Response:
+        """Back to the company from a page of a link that has ended; nothing is changed by it."""
+        room = self._room
+        shown = await room.by_secret(request)
+        if shown is None:
+            return room.unknown(request)
+        url = await self._way_back(shown)
+        return room.answers.see_other(url or f"/signup/{request.path_params['link']}")
+
+    async def _way_back(self, shown: Shown) -> str | None:
+        phase = shown.link.seen(self._room.clock.now())
+        if phase is Phase.COMPLETED:
+            return await self._room.returns.success(shown)
+        code = shown.link.failure_code if phase is Phase.FAILED else ENDED_CODES.get(phase, "cancelled")
+        return await self._room.returns.failure(shown, code or "internal")
+
+    async def _page(self, shown: Shown, *, asked: bool) -> Page:
+        room, link, brand = self._room, shown.link, shown.brand
+        phase = link.seen(room.clock.now())
+        here = f"/signup/{link.id}-{{secret}}"
+        name = shown.customer_name
+        back = "leave" if (link.failure_url if phase is not Phase.COMPLETED else link.success_url) else None
+        if phase is Phase.COMPLETED:
+            numbers = [n for n in await room.returns.numbers(link) if n.is_connected]
+            shown_numbers = tuple(n.display_phone_number or "" for n in numbers)
+            return AlreadyConnected(brand, name, shown_numbers, shown.day(link.completed_at or link.created_at), back)
+        if phase is Phase.EXPIRED:
+            token = room.browsers.form_token(link.id)
+            asked = asked or link.renewal_requested_at is not None
+            return Expired(brand, name, shown.day(link.expires_at), token, here, asked, back)
+        if phase is Phase.REVOKED:
+            return Revoked(brand, name, link.ended_reason == "superseded", back)
+        if phase is Phase.FAILED:
+            return Failed(brand, name, link.failure_code or "internal", back)
+        return landing(shown, here, room.browsers.form_token(link.id))
+
+
+def landing(shown: Shown, action_url: str, form_token: str, beacon_url: str = "") -> Landing:
+    """The what-to-expect page; its button posts to `action_url`."""
+    link: SetupLink = shown.link
+    only: ConnectionType = "coexistence" if link.connection_types == ("coexistence",) else "dedicated"
+    return Landing(
+        brand=shown.brand,
+        customer_name=shown.customer_name,
+        connection_choice=len(link.connection_types) > 1,
+        action_url=action_url,
+        form_token=form_token,
+        beacon_url=beacon_url,
+        valid_until=shown.day(link.expires_at),
+        connection_type=only,
+        sync_history=link.sync_history,
+        reconnect_number=None,
+    )

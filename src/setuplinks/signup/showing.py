@@ -1,0 +1,115 @@
+"""What the pages read: a link with its customer and tenant in one go, its brand, its dates in the tenant's time zone.
+
+Owns the read behind every page and the cache of brands. It writes nothing.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from setuplinks.branding.theme import build_palette
+from setuplinks.core.clock import SECOND, Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Row
+from setuplinks.settings import Settings
+from setuplinks.setup_links.models import SetupLink, Visit
+from setuplinks.setup_links.store import FIND_VISITS
+from setuplinks.signup.views import Brand, make_brand
+
+# One read for a page: the link, and of its customer and tenant what pages show or redirects need.
+SHOWN = (
+    "SELECT l.*, c.name AS customer_name, c.external_id AS customer_external_id, c.deleted_at AS customer_gone, "
+    "t.name AS tenant_name, t.status AS tenant_status, t.theme AS tenant_theme, t.time_zone AS tenant_time_zone, "
+    "t.redirect_key, t.redirect_key_previous, t.redirect_key_previous_until "
+    "FROM setup_link l "
+    "JOIN customer c ON c.tenant_id = l.tenant_id AND c.id = l.customer_id "
+    "JOIN tenant t ON t.id = l.tenant_id WHERE l.id = $1"
+)
+IMAGES = "SELECT id, kind FROM theme_image WHERE tenant_id = $1 AND status = 'ready' AND url IN ($2, $3)"
+KEPT_BRANDS = 512
+BRAND_LIVES = 30 * SECOND
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A link as a page needs it."""
+
+    link: SetupLink
+    row: Row
+    brand: Brand
+    zone: ZoneInfo
+
+    @property
+    def customer_name(self) -> str:
+        """The customer's name, or nothing once it was off-boarded."""
+        return str(self.row["customer_name"])
+
+    @property
+    def gone(self) -> bool:
+        """True where the customer was off-boarded: its links are shown as unknown."""
+        return self.row["customer_gone"] is not None
+
+    def day(self, at: int) -> str:
+        """ "25 May 2026" in the tenant's time zone."""
+        local = self._local(at)
+        return f"{local.day} {local:%B %Y}"
+
+    def time(self, at: int) -> str:
+        """ "14:18" in the tenant's time zone."""
+        return f"{self._local(at):%H:%M}"
+
+    def _local(self, at: int) -> datetime:
+        return datetime.fromtimestamp(at / SECOND, self.zone)
+
+
+class Showing:
+    """Reads links for pages."""
+
+    def __init__(self, db: Database, clock: Clock, settings: Settings) -> None:
+        self._db, self._clock, self._settings = db, clock, settings
+        self._brands: dict[tuple[int, str, str, str], tuple[int, Brand]] = {}
+        self._zones: dict[str, ZoneInfo] = {}
+
+    async def link(self, link_id: str) -> Shown | None:
+        """The link with this id, whoever's it is; None where there is none."""
+        row = await self._db.one(SHOWN, link_id)
+        if row is None:
+            return None
+        name = row["tenant_time_zone"]
+        zone = self._zones.get(name) or self._zones.setdefault(name, ZoneInfo(name))
+        return Shown(SetupLink.of(row), row, await self._brand(row), zone)
+
+    async def visits(self, link: SetupLink) -> list[Visit]:
+        """The link's visits, oldest first."""
+        return [Visit.of(row) for row in await self._db.few(FIND_VISITS, link.tenant_id, link.id)]
+
+    async def _brand(self, row: Row) -> Brand:
+        key = (row["tenant_id"], row["tenant_name"], row["tenant_theme"], row["theme"])
+        kept = self._brands.get(key)
+        now = self._clock.now()
+        if kept and 0 <= now - kept[0] < BRAND_LIVES:
+            return kept[1]
+        theme: dict[str, str] = {**json.loads(row["tenant_theme"]), **json.loads(row["theme"])}
+        images = await self._images(row["tenant_id"], theme)
+        brand = make_brand(
+            build_palette(theme, row["tenant_name"]),
+            asked_by=row["tenant_name"],
+            logo_path=images.get("logo"),
+            background_path=images.get("background"),
+            help_url=self._settings.help_url,
+            privacy_url=self._settings.privacy_url,
+            terms_url=self._settings.terms_url,
+        )
+        if len(self._brands) >= KEPT_BRANDS:
+            self._brands.clear()
+        self._brands[key] = (now, brand)
+        return brand
+
+    async def _images(self, tenant_id: int, theme: dict[str, str]) -> dict[str, str]:
+        """Paths of our own copies; a picture that is not there yet, or never came, is left out."""
+        logo, background = theme.get("logoUrl"), theme.get("backgroundImage")
+        if not logo and not background:
+            return {}
+        rows = await self._db.few(IMAGES, tenant_id, logo or "", background or "")
+        return {row["kind"]: f"/signup/images/{tenant_id}/{row['id']}" for row in rows}
