@@ -60,6 +60,13 @@ def named_scenario(name: Any) -> Scenario:
     return SCENARIOS[name]
 
 
+def whole(value: Any, name: str) -> int:
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise ControlRefused(f"{name} must be a whole number") from None
+
+
 def routes(world: World, sender: Sender) -> list[Route]:
     control = Control(world, sender)
     return [
@@ -172,7 +179,7 @@ class Control:
         return {"ok": True}
 
     async def signups(self, request: Request, _body: Body) -> Body:
-        limit = int(request.query_params.get("limit", "100"))
+        limit = whole(request.query_params.get("limit", "100"), "limit")
         rows = list(self.world.signups.values())[-limit:]
         return {"data": [play.result(signup) | {"code": None} for signup in reversed(rows)]}
 
@@ -182,7 +189,7 @@ class Control:
             named_scenario(body["scenario"])
         if not isinstance(body.get("dialogUrl"), str):
             raise ControlRefused("dialogUrl is required")
-        choices = body.get("choices") or {}
+        choices = {} if body.get("choices") is None else body["choices"]
         if not isinstance(choices, dict):
             raise ControlRefused("choices must be an object")
         try:
@@ -198,11 +205,12 @@ class Control:
 
     async def kill_tokens(self, _request: Request, body: Body) -> Body:
         """All tokens of a WABA (or all) answer 190 with this subcode from now on; 463, 460, 458, …"""
+        subcode = whole(body.get("subcode", 463), "subcode")
         tokens = list(self.world.tokens.values())
         if waba_id := body.get("wabaId"):
             tokens = self.world.tokens_of([str(waba_id)])
         for token in tokens:
-            token.dead_subcode = int(body.get("subcode", 463))
+            token.dead_subcode = subcode
         return {"killed": len(tokens)}
 
     async def number(self, request: Request, _body: Body) -> Body:
@@ -233,5 +241,8 @@ class Control:
         unknown = sorted(set(body) - set(editable))
         if unknown:
             raise ControlRefused(f"cannot be set: {', '.join(unknown)}; can be: {', '.join(sorted(editable))}")
+        for name, value in body.items():
+            if type(value) is not type(getattr(record, editable[name])) and not (name == "pin" and type(value) is str):
+                raise ControlRefused(f"{name}: not a value that it can have")
         for name, value in body.items():
             setattr(record, editable[name], value)
