@@ -39,7 +39,9 @@ async def check_revision(db: Database) -> None:
     if revision is None:
         raise SchemaBehind("The database has no schema yet; run `setuplinks migrate`.")
     if int(revision) < int(HEAD):
-        raise SchemaBehind(f"The database is at revision {revision}, this program needs {HEAD}; run `setuplinks migrate`.")
+        raise SchemaBehind(
+            f"The database is at revision {revision}, this program needs {HEAD}; run `setuplinks migrate`."
+        )
     if int(revision) > int(HEAD) + 1:
         raise SchemaAhead(
             f"The database is at revision {revision}, this program serves {HEAD} and the next; update the program."

@@ -36,7 +36,7 @@ class Notices:
         self._telling: asyncio.Task[None] | None = None
         self._listening: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
-        self.established = asyncio.Event()
+        self._attached = asyncio.Event()
 
     def tell(self, channels: list[str]) -> None:
         """Soon: at most once in 5 ms for each channel. Inside the commit it cost a factor of 5."""
@@ -46,14 +46,20 @@ class Notices:
         if self._telling is None:
             self._telling = asyncio.create_task(self._tell_for_ever())
 
-    def listen(self, channel: str, wake: Callable[[], None], lost: Callable[[], None]) -> None:
-        """`wake` runs for each notice of another process; `lost` when some may have been missed."""
+    async def listen(self, channel: str, wake: Callable[[], None], lost: Callable[[], None]) -> None:
+        """`wake` runs for each notice of another process; `lost` when some may have been missed.
+
+        Returns when the server has taken it, or after a second: a server that is away now is tried again for ever.
+        """
         self._wakes[channel] = wake
         self._lost = lost
-        self.established.clear()
+        self._attached.clear()
         self._changed.set()
         if self._listening is None:
             self._listening = asyncio.create_task(self._listen_for_ever())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECONNECT_SECONDS):
+                await self._attached.wait()
 
     async def close(self) -> None:
         """Ends both connections; what is not told yet gets a moment to leave."""
@@ -91,21 +97,23 @@ class Notices:
             _drop(connection)
 
     async def _listen_for_ever(self) -> None:
+        deaf = False
         while True:
             connection: Any = None
             try:
                 connection = await self._connect(self._listen_url)
-                await self._listen_on(connection)
+                await self._listen_on(connection, missed=deaf)
             except _ERRORS:
                 # Told at every try: while we are deaf, what was cached since the last one is as doubtful.
-                self.established.clear()
+                deaf = True
+                self._attached.clear()
                 self._lost()
             finally:
                 _drop(connection)
             await asyncio.sleep(RECONNECT_SECONDS)
 
-    async def _listen_on(self, connection: Any) -> None:
-        """Until the connection breaks. A silently cut one is found by the probe."""
+    async def _listen_on(self, connection: Any, *, missed: bool) -> None:
+        """Until the connection breaks. A silently cut one is found by the probe; `missed` wakes every channel first."""
         connection.add_termination_listener(lambda _connection: self._changed.set())
         heard: set[str] = set()
         while True:
@@ -113,9 +121,11 @@ class Notices:
             for channel in self._wakes.keys() - heard:
                 await connection.add_listener(channel, self._heard)
                 heard.add(channel)
-                # What was told before this moment was not heard.
-                self._wakes[channel]()
-            self.established.set()
+                if missed:
+                    self._wakes[channel]()
+            if not self._changed.is_set():
+                missed = False
+                self._attached.set()
             with suppress(TimeoutError):
                 async with asyncio.timeout(PROBE_SECONDS):
                     await self._changed.wait()

@@ -141,7 +141,7 @@ class PostgresDatabase(Database):
     async def listen(self, channel: str, wake: Callable[[], None]) -> None:
         """In this process at once, and by LISTEN for commits of others."""
         await super().listen(channel, wake)
-        self._notices.listen(channel, lambda: self._ring_here([channel]), self._lost)
+        await self._notices.listen(channel, lambda: self._ring_here([channel]), self._lost)
 
     async def close(self) -> None:
         """Finishes the commits under way and closes every connection."""
