@@ -1,0 +1,82 @@
+"""A person in Meta's dialog, in a real browser: looks at the screen that is there and answers it.
+
+Owns which button is pressed on which screen of the sandbox's dialog. It knows nothing of our own pages.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from playwright.async_api import Page, expect
+
+CODE = "123456"
+MOST_SCREENS = 12
+
+
+@dataclass
+class MetaDialog:
+    """How this person answers; what is not said is what stands on the screen already."""
+
+    page: Page
+    business: str = ""  # an id to choose, or empty for what is preset (a new one for a person who has none)
+    business_name: str = ""
+    number: str = ""  # `new`, `555`, `none`, or Meta's id of one that is there
+    phone_number: str = ""
+    display_name: str = ""
+    share_history: bool = True
+    screens: list[str] = field(default_factory=list)
+    _left: str = ""  # the screen whose button was pressed last: it may still be there for a moment
+
+    async def finish(self) -> list[str]:
+        """Goes through to the end and returns the names of the screens; the page is then elsewhere, or closed."""
+        for _ in range(MOST_SCREENS):
+            step = await self.screen()
+            await self._answer(step)
+            last = step == "finish"
+            await self._press("Finish" if last else "Allow" if step == "permissions" else "Continue")
+            if last:
+                return self.screens
+        raise AssertionError(f"the dialog does not end: {self.screens}")
+
+    async def go_to(self, wanted: str) -> None:
+        """Goes on until that screen is there."""
+        while (step := await self.screen()) != wanted:
+            await self._answer(step)
+            await self._press("Allow" if step == "permissions" else "Continue")
+
+    async def cancel_at(self, wanted: str) -> None:
+        """Goes to that screen and presses Cancel."""
+        await self.go_to(wanted)
+        await self._press("Cancel")
+
+    async def screen(self) -> str:
+        """The name of the screen that is there, once it is another than the last one."""
+        form = self.page.locator("form[data-step]")
+        if self._left:
+            await expect(form).not_to_have_attribute("data-step", self._left)
+        await expect(form).to_have_attribute("data-step", re.compile(".+"))
+        name = await form.get_attribute("data-step") or ""
+        if not self.screens or self.screens[-1] != name:
+            self.screens.append(name)
+        return name
+
+    async def _answer(self, step: str) -> None:
+        fills = {
+            "business": {"business_name": self.business_name},
+            "profile": {"display_name": self.display_name},
+            "phone": {"phone_number": self.phone_number},
+            "verify": {"code": CODE},
+        }
+        for name, value in fills.get(step, {}).items():
+            entry = self.page.locator(f"input[name={name}]")
+            if value and await entry.count():
+                await entry.fill(value)
+        for name, chosen in (("business", self.business), ("number", self.number)):
+            if step == name and chosen:
+                await self.page.locator(f"input[name={name}][value='{chosen}']").check()
+        if step == "verify" and await self.page.locator("input[name=share_history]").count():
+            await self.page.locator("input[name=share_history]").set_checked(self.share_history)
+
+    async def _press(self, name: str) -> None:
+        self._left = self.screens[-1]
+        # The last press may close the window under our hand, so the click does not wait for what comes after it.
+        await self.page.get_by_role("button", name=name, exact=True).click(no_wait_after=True)
