@@ -17,6 +17,7 @@ import setuplinks
 from setuplinks.core.problems import Problem
 from setuplinks.settings import ENV_FILE, PREFIX, SECRETS, Settings
 from setuplinks.setup_links.codes import CODES
+from setuplinks.webhooks.models import EVENT_TYPES
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->"
@@ -62,7 +63,19 @@ def errors_page() -> str:
     )
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page}
+def events_page() -> str:
+    """Every event type, and when it comes."""
+    rows = [(f"`{name}`", when) for name, when in EVENT_TYPES.items()]
+    return _page(
+        "Events",
+        "Each is a signed POST to the endpoints that ask for its type, and stands in `GET "
+        "/admin/tenants/{tenantId}/events`. The envelope is `{type, timestamp, data}`; `data` is snake_case, and "
+        "`waba_id` and `phone_number_id` in it are Meta's.\n\n"
+        f"{_table(('type', 'when'), rows)}",
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "events.md": events_page}
 
 
 def _default(name: str, field: FieldInfo) -> str:
