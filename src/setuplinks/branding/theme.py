@@ -262,11 +262,13 @@ def _schemes(colours: tuple[tuple[str, str], ...]) -> tuple[Scheme, Scheme, tupl
 def _scheme(given: Mapping[str, str], base: Scheme, where: str, warnings: list[str]) -> Scheme:
     neutral = _neutrals(given, base, where, warnings)
     primary = given.get("primaryColor")
-    if primary is None:
-        return _ink_brand(neutral)
+    soft = mix(primary or neutral.ink, neutral.surface, 0.16 if neutral.dark else 0.10)
+    wash = mix(soft, neutral.canvas, 0.55 if neutral.dark else 0.70) if primary else neutral.sunken
+    if neutral not in (LIGHT, DARK):
+        neutral = _legible(neutral, wash)
     grounds = (neutral.surface, neutral.canvas)
-    soft = mix(primary, neutral.surface, 0.16 if neutral.dark else 0.10)
-    wash = mix(soft, neutral.canvas, 0.55 if neutral.dark else 0.70)
+    if primary is None:
+        return _ink_brand(neutral, soft)
     fill, label = _fill(primary, given.get("buttonTextColor"), where, warnings)
     text, _ = shift_until(primary, (*grounds, soft), TEXT_RATIO, darker=not neutral.dark)
     mark, _ = shift_until(primary, (*grounds, soft, wash), MARK_RATIO, darker=not neutral.dark)
@@ -301,16 +303,16 @@ def _fill(primary: str, label: str | None, where: str, warnings: list[str]) -> t
     return darker, WHITE
 
 
-def _ink_brand(neutral: Scheme) -> Scheme:
-    soft = mix(neutral.ink, neutral.surface, 0.16 if neutral.dark else 0.10)
+def _ink_brand(neutral: Scheme, soft: str) -> Scheme:
+    text, _ = shift_until(neutral.ink, (*neutral.grounds, soft), TEXT_RATIO, darker=not neutral.dark)
     return replace(
         neutral,
-        brand_fill=neutral.ink,
-        brand_hover=shifted(neutral.ink, HOVER_STEPS if not neutral.dark else -HOVER_STEPS),
+        brand_fill=text,
+        brand_hover=shifted(text, -HOVER_STEPS if not neutral.dark else HOVER_STEPS),
         on_brand=neutral.canvas,
-        brand_border=neutral.ink,
-        brand_text=neutral.ink,
-        brand_mark=neutral.ink,
+        brand_border=text,
+        brand_text=text,
+        brand_mark=text,
         brand_soft=soft,
         brand_line=neutral.edge,
         wash=neutral.sunken,
@@ -338,14 +340,14 @@ def _neutrals(given: Mapping[str, str], base: Scheme, where: str, warnings: list
     for key, used in (("backgroundColor", fixed.canvas), ("cardColor", fixed.surface), ("textColor", fixed.ink)):
         if given.get(key, used) != used:
             warnings.append(f"{key} {given[key]}{where}: {used} is used to keep the page readable")
-    return _legible(fixed) if fixed != base else base
+    return fixed
 
 
-def _legible(scheme: Scheme) -> Scheme:
+def _legible(scheme: Scheme, wash: str) -> Scheme:
     """Our own text and status colours, moved where the tenant's grounds ask for it."""
 
     def moved(colour: str, ratio: float, *more: str) -> str:
-        return shift_until(colour, (*scheme.grounds, *more), ratio, darker=not scheme.dark)[0]
+        return shift_until(colour, (*scheme.grounds, wash, *more), ratio, darker=not scheme.dark)[0]
 
     return replace(
         scheme,

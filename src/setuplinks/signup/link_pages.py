@@ -24,13 +24,11 @@ class LinkPages:
         self._room, self._starting = room, starting
 
     def routes(self) -> list[Route]:
-        """To be mounted below `/signup`."""
+        """Below `/signup`; the two GETs that both kinds of address have stand in `routes`."""
         return [
-            Route("/{link:link}/opened", self.opened, methods=["POST"]),
-            Route("/{link:link}/renew", self.renew, methods=["POST"]),
-            Route("/{link:link}/leave", self.leave, methods=["GET"]),
-            Route("/{link:link}", self.show, methods=["GET"]),
-            Route("/{link:link}", self.start, methods=["POST"]),
+            Route("/{link}/opened", self.opened, methods=["POST"]),
+            Route("/{link}/renew", self.renew, methods=["POST"]),
+            Route("/{link}", self.start, methods=["POST"]),
         ]
 
     async def show(self, request: Request) -> Response:
@@ -43,7 +41,7 @@ class LinkPages:
         shown = await room.by_secret(request)
         if shown is None:
             return room.unknown(request)
-        page = await self._page(shown, asked="asked" in request.query_params)
+        page = await self._page(shown, request.path_params["link"], asked="asked" in request.query_params)
         return room.answers.page(page, 410 if isinstance(page, Expired | Revoked) else 200)
 
     async def opened(self, request: Request) -> Response:
@@ -98,12 +96,11 @@ class LinkPages:
         code = shown.link.failure_code if phase is Phase.FAILED else ENDED_CODES.get(phase, "cancelled")
         return await self._room.returns.failure(shown, code or "internal")
 
-    async def _page(self, shown: Shown, *, asked: bool) -> Page:
+    async def _page(self, shown: Shown, address: str, *, asked: bool) -> Page:
         room, link, brand = self._room, shown.link, shown.brand
         phase = link.seen(room.clock.now())
-        here = f"/signup/{link.id}-{{secret}}"
-        name = shown.customer_name
-        back = "leave" if (link.failure_url if phase is not Phase.COMPLETED else link.success_url) else None
+        here, name = f"/signup/{address}", shown.customer_name
+        back = f"{here}/leave" if (link.failure_url if phase is not Phase.COMPLETED else link.success_url) else None
         if phase is Phase.COMPLETED:
             numbers = [n for n in await room.returns.numbers(link) if n.is_connected]
             shown_numbers = tuple(n.display_phone_number or "" for n in numbers)
@@ -111,12 +108,12 @@ class LinkPages:
         if phase is Phase.EXPIRED:
             token = room.browsers.form_token(link.id)
             asked = asked or link.renewal_requested_at is not None
-            return Expired(brand, name, shown.day(link.expires_at), token, here, asked, back)
+            return Expired(brand, name, shown.day(link.expires_at), token, f"{here}/renew", asked, back)
         if phase is Phase.REVOKED:
             return Revoked(brand, name, link.ended_reason == "superseded", back)
         if phase is Phase.FAILED:
             return Failed(brand, name, link.failure_code or "internal", back)
-        return landing(shown, here, room.browsers.form_token(link.id))
+        return landing(shown, here, room.browsers.form_token(link.id), f"{here}/opened")
 
 
 def landing(shown: Shown, action_url: str, form_token: str, beacon_url: str = "") -> Landing:

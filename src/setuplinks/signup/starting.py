@@ -1,0 +1,112 @@
+"""From a pressed Continue to Meta: start a visit, ask for authorisation, lead the browser to the dialog or the popup page.
+
+Owns the choice of the transport and the dialog's address. Used by the link's own address and by the visit's pages.
+"""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from setuplinks.meta.embedded_signup import dialog_url, extras
+from setuplinks.setup_links.machine import WAITING, WORKING
+from setuplinks.setup_links.models import SetupLink
+from setuplinks.setup_links.visits import VisitClosed
+from setuplinks.signup.browser import Browser, device, is_phone
+from setuplinks.signup.room import Room
+from setuplinks.signup.showing import Shown
+from setuplinks.whatsapp.store import FIND_NUMBER
+
+
+class Starting:
+    """The verbs behind Continue."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where Meta sends the browser back to; byte for byte the same in the dialog and in the exchange."""
+        return f"{self._room.settings.public_url}/meta/callback"
+
+    async def start(self, request: Request, shown: Shown, came_from: str) -> Response:
+        """Row 3a or 3b; with one connection type row 4 in the same post."""
+        room, link = self._room, shown.link
+        wait = room.limits.wait("start", room.limits.address(request), link.id)
+        if wait is not None:
+            return room.too_many(wait)
+        browser = room.browsers.of(request)
+        visit_id = await room.db.next_id("visit")
+        after = await room.db.unit(
+            room.visits.start, link.tenant_id, link.id, browser.secret, visit_id, device(request)
+        )
+        phase = after.seen(room.clock.now())
+        if phase in WAITING and len(link.connection_types) == 1:
+            response = await self.authorize(request, shown, browser, link.connection_types[0], None)
+        elif phase in WAITING or phase in WORKING:
+            response = room.answers.see_other(f"/signup/{link.id}")
+        else:
+            return room.answers.see_other(came_from)
+        room.browsers.remember(response, browser)
+        return response
+
+    async def authorize(
+        self, request: Request, shown: Shown, browser: Browser, connection_type: str, transport: str | None
+    ) -> Response:
+        """Row 4: to Meta's dialog, or to the page that opens it in a window."""
+        room, link = self._room, shown.link
+        here = f"/signup/{link.id}"
+        transport = self._transport(request, connection_type, transport)
+        redirect_uri = self._redirect_uri_of(transport, link)
+        try:
+            _, state = await room.db.unit(
+                room.visits.authorize, link.tenant_id, link.id, browser.secret, connection_type, transport,
+                redirect_uri,
+            )  # fmt: skip
+        except VisitClosed:
+            return room.answers.see_other(here)
+        if transport == "popup":
+            return room.answers.see_other(here)
+        return room.answers.see_other(await self.dialog(link, connection_type, state))
+
+    async def dialog(self, link: SetupLink, connection_type: str, state: str) -> str:
+        """The full-page dialog's address."""
+        settings = self._room.settings
+        return dialog_url(
+            settings.meta_dialog_url,
+            settings.meta_graph_version,
+            app_id=settings.meta_app_id,
+            config_id=settings.meta_config_id,
+            redirect_uri=self.redirect_uri,
+            state=state,
+            extras=await self.extras(link, connection_type) if settings.meta_page_extras == "on" else None,
+        )
+
+    async def extras(self, link: SetupLink, connection_type: str) -> dict[str, object]:
+        """Embedded Signup's `extras`; a reconnect leads to its own account."""
+        waba_id = None
+        if link.reconnect_phone_id is not None:
+            row = await self._room.db.one(FIND_NUMBER, link.tenant_id, link.reconnect_phone_id)
+            waba_id = row["meta_waba_id"] if row else None
+        return extras(connection_type, link.prefill, waba_id=waba_id)
+
+    def may_use_page(self, connection_type: str | None) -> bool:
+        """Whether the full page can lead to this connection type: without extras it knows no coexistence."""
+        return connection_type != "coexistence" or self._room.settings.meta_page_extras == "on"
+
+    def _transport(self, request: Request, connection_type: str, wanted: str | None) -> str:
+        """The setting, or by device: phones take the full page, desktops the popup (it alone reports where a customer
+        stopped and which number was chosen)."""
+        settings = self._room.settings
+        if not self.may_use_page(connection_type):
+            return "popup"
+        if wanted in {"page", "popup"}:
+            return str(wanted)
+        if settings.meta_transport != "auto":
+            return settings.meta_transport
+        return "page" if is_phone(request) else "popup"
+
+    def _redirect_uri_of(self, transport: str, link: SetupLink) -> str | None:
+        if transport == "page":
+            return self.redirect_uri
+        if self._room.settings.meta_popup_redirect_uri == "page":
+            return f"{self._room.settings.public_url}/signup/{link.id}"
+        return None
