@@ -32,8 +32,10 @@ async def check_revision(db: Database) -> None:
     """Raises SchemaBehind or SchemaAhead; a schema that is newer by one revision is served (migrate, then roll)."""
     try:
         row = await db.one(_REVISION)
-    except StatementFailed:
-        # No version table: the database is empty. Not asked first, since a cold start counts round trips.
+    except StatementFailed as failed:
+        # An empty database has no version table. That is not asked first, since a cold start counts round trips.
+        if "no such table" not in failed.detail and "does not exist" not in failed.detail:
+            raise
         row = None
     revision = None if row is None else str(row["version_num"])
     if revision is None:
