@@ -21,6 +21,7 @@ from setuplinks.core.problems import Invalid, Malformed
 
 T = TypeVar("T")
 MAX_ID = 2**53 - 1
+DEEPEST = 50
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.[0-9]{1,12})?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
@@ -157,7 +158,18 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         raise Malformed("The body is not JSON (UTF-8).") from None
     if not isinstance(value, dict):
         raise Malformed("The body has to be a JSON object.")
+    if raw.count(b"{") + raw.count(b"[") > DEEPEST and _depth(value) > DEEPEST:
+        raise Malformed(f"The body is nested deeper than {DEEPEST} levels.")
     return value
+
+
+def _depth(value: Any) -> int:
+    """How deep lists and objects are nested; level by level, since a recursion could run out of stack."""
+    depth, level = 0, [value]
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [inner for one in level for inner in (one.values() if isinstance(one, dict) else one)]
+    return depth
 
 
 def decode(raw: bytes, kind: type[T]) -> T:

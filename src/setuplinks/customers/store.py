@@ -26,6 +26,7 @@ LIST = (
     "WHERE tenant_id = $1 AND deleted_at IS NULL AND (created_at, id) < ($2, $3) "
     "ORDER BY created_at DESC, id DESC LIMIT $4"
 )
+FIRST = "SELECT id FROM customer WHERE tenant_id = $1 AND deleted_at IS NULL ORDER BY id LIMIT 1"
 INSERT = (
     f"INSERT INTO customer ({_CUSTOMER}) "  # noqa: S608 (the columns are a constant)
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING"
@@ -91,7 +92,7 @@ def set_connection(tx: Unit, tenant_id: int, customer_id: int, value: Connection
     tx.add(SET_CONNECTION, tenant_id, customer_id, value)
 
 
-def erase(tx: Unit, problem: Problem, tenant_id: int, customer_id: int, read_version: int, now: int) -> None:  # noqa: PLR0917 (a guard has its columns)
+def erase(tx: Unit, problem: Problem, tenant_id: int, customer_id: int, read_version: int, now: int) -> None:
     """The customer is gone for every read, and what it told of itself is erased; the row keeps others' references."""
     tx.must(problem, ERASE, tenant_id, customer_id, read_version, now)
 

@@ -17,7 +17,7 @@ ADD = (
 )
 
 
-def add(  # noqa: PLR0917 (a row has as many columns as it has)
+def add(
     tx: Unit,
     now: int,
     tenant_id: int,

@@ -158,7 +158,7 @@ class Auth:
         counts = self._window[1]
         counts[actor] = counts.get(actor, 0) + 1
         if counts[actor] > self._per_minute:
-            wait = (MINUTE - self._clock.now() % MINUTE) // SECOND + 1
+            wait = -(-(MINUTE - self._clock.now() % MINUTE) // SECOND)
             raise TooMany("This key made too many requests in this minute.", headers={"Retry-After": str(wait)})
 
 
