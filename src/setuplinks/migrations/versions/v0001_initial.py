@@ -51,6 +51,7 @@ def upgrade() -> None:
     _first_tables()
     _second_tables()
     _third_tables()
+    _fourth_tables()
 
 
 # fmt: off
@@ -160,13 +161,13 @@ def _second_tables() -> None:
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
     )
-
-
-def _third_tables() -> None:
     op.create_table("setup_link_step",
         num("tenant_id"), text("link_id"), text("id"), num("at"), text("kind"), text("detail", "{}"),
         key("tenant_id", "link_id", "id"),
     )
+
+
+def _third_tables() -> None:
     op.create_table("tenant",
         num("id"), text("name"), text("status", "active"), text("theme", "{}"),
         text("default_success_url", null=True), text("default_failure_url", null=True),
@@ -221,6 +222,9 @@ def _third_tables() -> None:
     op.create_index("waba_directory", "waba", ["meta_waba_id"])
     op.create_index("waba_id", "waba", ["id"], unique=True)
     op.create_index("waba_meta", "waba", ["tenant_id", "customer_id", "meta_waba_id"], unique=True)
+
+
+def _fourth_tables() -> None:
     op.create_table("phone_number",
         num("tenant_id"), num("id"), num("customer_id"), num("waba_id"), text("meta_waba_id"),
         text("meta_phone_number_id"), text("display_phone_number", null=True),
