@@ -1,0 +1,134 @@
+"""How due deliveries are taken under a lease, by any number of processes: two statements for each engine.
+
+Owns the texts only; `runner` calls them. First `PARK` sets aside endpoints that are due, by moving their `next_due` to
+the end of a lease. Then `TAKE`, for one endpoint, locks its row, leases as many of its first deliveries as it has room
+for, and writes the true `next_due`. They are two statements because on PostgreSQL the second one has to see what was
+committed before the first took hold of the row: an event that commits in between pulls `next_due` back from the parked
+value, and TAKE, which sees that, does not push it away again. In one statement that event would be missed.
+
+Leases live by the database's clock, due times by the service's. A leased delivery's `due_at` is the lease's end, so
+that a process that is killed leaves behind nothing but a delivery that is due again then.
+"""
+
+from setuplinks.core.db.database import Claim
+
+# $1 now, $2 the parked value, $3 how many endpoints
+_PARK_SQLITE = """
+UPDATE endpoint_state SET next_due = $2 WHERE (tenant_id, endpoint_id) IN (
+    SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1 ORDER BY next_due LIMIT $3
+) RETURNING tenant_id, endpoint_id
+"""
+_PARK_POSTGRES = """
+WITH due AS (
+    SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1
+    ORDER BY next_due LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+UPDATE endpoint_state s SET next_due = $2 FROM due
+WHERE s.tenant_id = due.tenant_id AND s.endpoint_id = due.endpoint_id
+RETURNING s.tenant_id, s.endpoint_id
+"""
+PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
+
+# $1 tenant, $2 endpoint, $3 now, $4 the parked value, $5 lease in µs, $6 cap of the endpoint, $7 room in this process
+_NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
+_BUSY_SQLITE = f"""(
+    SELECT count(*) FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
+    AND due_at > $3 AND due_at <= $3 + 2 * $5 AND lease_until > {_NOW_SQLITE}
+)"""  # noqa: S608 - constants of this module
+_TAKE_SQLITE = f"""
+UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {_NOW_SQLITE} + $5
+WHERE tenant_id = $1 AND id IN (
+    SELECT id FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending' AND due_at <= $3
+    AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) ORDER BY due_at, id LIMIT (
+        SELECT CASE
+            WHEN e.status <> 'enabled' OR e.deleted_at IS NOT NULL THEN 0
+            WHEN s.breaker_until IS NULL THEN max(0, min($6 - {_BUSY_SQLITE}, $7))
+            WHEN s.breaker_until <= $3 AND {_BUSY_SQLITE} = 0 THEN 1
+            ELSE 0 END
+        FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
+        WHERE s.tenant_id = $1 AND s.endpoint_id = $2
+    )
+) RETURNING id, event_id, event_type, attempts, manual
+"""  # noqa: S608 - constants of this module
+_SETTLE_SQLITE = f"""
+UPDATE endpoint_state SET
+    in_flight = seen.busy,
+    next_due = CASE
+        WHEN next_due = $4 THEN seen.target
+        WHEN seen.target IS NULL THEN next_due
+        WHEN next_due IS NULL THEN seen.target
+        ELSE min(next_due, seen.target) END
+FROM (
+    SELECT busy, CASE
+        WHEN closed OR rest IS NULL THEN NULL
+        WHEN breaker_until > $3 THEN breaker_until
+        WHEN rest > $3 THEN rest
+        WHEN busy >= $6 OR breaker_until IS NOT NULL THEN $3 + $5
+        ELSE rest END AS target
+    FROM (
+        SELECT {_BUSY_SQLITE} AS busy, s.breaker_until AS breaker_until,
+            e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed,
+            (SELECT min(due_at) FROM delivery
+             WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending') AS rest
+        FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
+        WHERE s.tenant_id = $1 AND s.endpoint_id = $2
+    )
+) AS seen WHERE tenant_id = $1 AND endpoint_id = $2
+"""  # noqa: S608 - constants of this module
+
+_NOW_POSTGRES = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+_TAKE_POSTGRES = f"""
+WITH clock AS MATERIALIZED (SELECT {_NOW_POSTGRES} AS now),
+held AS MATERIALIZED (
+    SELECT s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed
+    FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
+    WHERE s.tenant_id = $1 AND s.endpoint_id = $2 FOR UPDATE OF s
+),
+room AS MATERIALIZED (
+    SELECT breaker_until, closed, busy, CASE
+        WHEN closed THEN 0
+        WHEN breaker_until IS NULL THEN greatest(0, least(CAST($6 AS bigint) - busy, CAST($7 AS bigint)))
+        WHEN breaker_until <= $3 AND busy = 0 THEN 1
+        ELSE 0 END AS free
+    FROM held, LATERAL (
+        SELECT count(*) AS busy FROM delivery, clock WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
+        AND due_at > $3 AND due_at <= CAST($3 AS bigint) + 2 * CAST($5 AS bigint) AND lease_until > clock.now
+    ) AS counted
+),
+picked AS MATERIALIZED (
+    SELECT d.id FROM delivery d, clock WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
+    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= clock.now)
+    ORDER BY d.due_at, d.id LIMIT (SELECT free FROM room)
+),
+taken AS (
+    UPDATE delivery d SET attempts = d.attempts + 1, due_at = CAST($3 AS bigint) + CAST($5 AS bigint),
+        lease_until = clock.now + CAST($5 AS bigint)
+    FROM picked, clock WHERE d.tenant_id = $1 AND d.id = picked.id AND d.status = 'pending'
+    AND (d.lease_until IS NULL OR d.lease_until <= clock.now)
+    RETURNING d.id, d.event_id, d.event_type, d.attempts, d.manual
+),
+seen AS MATERIALIZED (
+    SELECT room.breaker_until, room.closed, room.busy + (SELECT count(*) FROM picked) AS busy,
+        least(
+            (SELECT d.due_at FROM delivery d WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
+             AND d.due_at IS NOT NULL AND d.id NOT IN (SELECT id FROM picked) ORDER BY d.due_at LIMIT 1),
+            (SELECT CAST($3 AS bigint) + CAST($5 AS bigint) FROM picked LIMIT 1)
+        ) AS rest
+    FROM room
+),
+settled AS (
+    UPDATE endpoint_state s SET in_flight = aim.busy, next_due = CASE
+        WHEN s.next_due = $4 THEN aim.target ELSE least(s.next_due, aim.target) END
+    FROM (
+        SELECT busy, CASE
+            WHEN closed OR rest IS NULL THEN NULL
+            WHEN breaker_until > $3 THEN breaker_until
+            WHEN rest > $3 THEN rest
+            WHEN busy >= $6 OR breaker_until IS NOT NULL THEN CAST($3 AS bigint) + CAST($5 AS bigint)
+            ELSE rest END AS target
+        FROM seen
+    ) AS aim WHERE s.tenant_id = $1 AND s.endpoint_id = $2
+)
+SELECT * FROM taken
+"""  # noqa: S608 - constants of this module
+TAKE = Claim(sqlite=(_TAKE_SQLITE, _SETTLE_SQLITE), postgres=_TAKE_POSTGRES)

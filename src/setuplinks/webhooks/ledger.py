@@ -1,0 +1,169 @@
+"""What a try's result changes: the delivery, its log, the endpoint's health; and an endpoint that is given up.
+
+Owns the unit that records results, one for each endpoint and batch: what ends while a write is under way goes with the
+next one. It does not own sending.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from setuplinks.core import wire
+from setuplinks.core.clock import Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Row, Unit
+from setuplinks.core.logs import act
+from setuplinks.core.problems import Problem, RaceLost, Unavailable
+from setuplinks.tenants import audit
+from setuplinks.webhooks import retry, store
+from setuplinks.webhooks.models import ENDPOINT_DISABLED
+from setuplinks.webhooks.retry import Health, Verdict
+from setuplinks.webhooks.sender import Result
+from setuplinks.webhooks.service import Events
+
+log = logging.getLogger("setuplinks.webhooks")
+
+PER_ENDPOINT = 10
+"""Tries under way at one endpoint, over all processes."""
+RECORD_TRIES = 20
+RECORD_PAUSE = 1.0
+"""Seconds between tries to record while the database is away; what is not recorded is sent again."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    result: Result
+    written: asyncio.Future[bool]
+
+
+class Ledger:
+    """Records results; built once for each runner. `chance` gives the jitter, uniform in [0, 1)."""
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        events: Events,
+        *,
+        chance: Callable[[], float] = random.random,
+        pause: float = RECORD_PAUSE,
+    ) -> None:
+        self._db, self._clock, self._events, self._chance, self._pause = db, clock, events, chance, pause
+        self._waiting: dict[tuple[int, int], list[_Entry]] = {}
+        self._writing: set[tuple[int, int]] = set()
+
+    async def record(self, result: Result) -> bool:
+        """Returns once the result is committed. False: the database stayed away, and its lease will end the try."""
+        key = result.parcel.key
+        entry = _Entry(result, asyncio.get_running_loop().create_future())
+        self._waiting.setdefault(key, []).append(entry)
+        if key not in self._writing:
+            self._writing.add(key)
+            try:
+                while batch := self._waiting.pop(key, []):
+                    await self._settle(batch)
+            finally:
+                self._writing.discard(key)
+        return await entry.written
+
+    async def _settle(self, batch: list[_Entry]) -> None:
+        written = False
+        try:
+            written = await self._write([one.result for one in batch])
+        finally:
+            for one in batch:  # whatever happened here, nobody may be left waiting
+                one.written.set_result(written)
+
+    async def _write(self, results: list[Result]) -> bool:
+        for _ in range(RECORD_TRIES):
+            try:
+                await self._db.unit(self._record, results)
+            except RaceLost:
+                continue  # another process recorded for the same endpoint at the same moment
+            except Unavailable as away:
+                act(log, "delivery.record_waits", logging.WARNING, detail=away.detail)
+                await asyncio.sleep(self._pause)
+            except Problem as problem:
+                act(log, "delivery.not_recorded", logging.ERROR, code=problem.code, detail=problem.detail)
+                return False
+            else:
+                return True
+        return False
+
+    async def _record(self, tx: Unit, results: list[Result]) -> None:
+        tenant_id, endpoint_id = results[0].parcel.key
+        now = self._clock.now()
+        state = await tx.one(store.STATE, tenant_id, endpoint_id)
+        before = health_of(state)
+        counted = [one.verdict for one in results if one.counts]
+        after = retry.weigh(before, counted, now)
+        dues = [self._due(one, now) for one in results]
+        # The endpoint's row first: TAKE locks it before it touches deliveries, and one order for all has no deadlocks.
+        self._move(tx, (tenant_id, endpoint_id), before, after, now, [due for due in dues if due is not None])
+        for result, due in zip(results, dues, strict=True):
+            _log_try(tx, result, due, now)
+        if Verdict.GONE in counted:
+            await self._disable(tx, tenant_id, endpoint_id, "gone", after, now)
+        elif counted and retry.given_up(after, now):
+            await self._disable(tx, tenant_id, endpoint_id, "failing", after, now)
+
+    def _due(self, result: Result, now: int) -> int | None:
+        if result.verdict is not Verdict.RETRY:
+            return None
+        tries = result.parcel.attempt - result.parcel.base
+        return retry.next_due(tries, now, self._chance(), result.retry_after)
+
+    def _move(self, tx: Unit, key: tuple[int, int], before: Health, after: Health, now: int, dues: list[int]) -> None:
+        """Writes the endpoint's health where it changed, and pulls `next_due` to what these results make possible."""
+        retried = min(dues, default=None)
+        room = max(now, after.breaker_until or now)
+        free = room if retried is None else min(room, retried)
+        if before == after:
+            tx.add(store.STATE_SAME, *key, PER_ENDPOINT, free, retried)
+            return
+        tx.must(
+            RaceLost(), store.STATE_MOVED, *key, PER_ENDPOINT, free, retried,
+            after.failures, after.failing_since, after.breaker_until, after.breaker_step,
+            before.failures, before.breaker_step, before.breaker_until or 0,
+        )  # fmt: skip
+
+    async def _disable(self, tx: Unit, tenant_id: int, endpoint_id: int, reason: str, health: Health, now: int) -> None:
+        row = await tx.one(store.ENDPOINT, tenant_id, endpoint_id)
+        if row is None or row["status"] != "enabled":
+            return
+        tx.must(RaceLost(), store.DISABLE, tenant_id, endpoint_id, reason, now, row["version"])
+        audience = await self._events.load(tx, tenant_id)
+        data: dict[str, Any] = {
+            "endpoint_id": endpoint_id,
+            "url": row["url"],
+            "reason": reason,
+            "failing_since": wire.instant_or_none(health.failing_since),
+        }
+        self._events.emit(tx, audience.without(endpoint_id), ENDPOINT_DISABLED, data)
+        audit.add(tx, now, tenant_id, "system", ENDPOINT_DISABLED, "webhook_endpoint", endpoint_id, {"reason": reason})
+        act(log, ENDPOINT_DISABLED, logging.WARNING, tenant_id=tenant_id, endpoint_id=endpoint_id, reason=reason)
+
+
+def health_of(state: Row | None) -> Health:
+    """A row of `endpoint_state` as Health."""
+    if state is None:
+        return Health()
+    return Health(state["failures"], state["failing_since"], state["breaker_until"], state["breaker_step"])
+
+
+def _log_try(tx: Unit, result: Result, due: int | None, now: int) -> None:
+    """The delivery's new status, fenced by the claim's number, and the log row, which stands whoever holds it now."""
+    parcel = result.parcel
+    ended = "delivered" if result.verdict is Verdict.DELIVERED else "failed"
+    status = ended if due is None else "pending"
+    tx.add(
+        store.RESULT, parcel.tenant_id, parcel.delivery_id, parcel.attempt, status, due,
+        now if due is None else None, result.http_status, result.words,
+    )  # fmt: skip
+    tx.add(
+        store.ADD_ATTEMPT, parcel.tenant_id, parcel.delivery_id, parcel.attempt, result.started_at, result.duration,
+        result.http_status, result.words, result.detail, result.address, result.response_start,
+    )  # fmt: skip

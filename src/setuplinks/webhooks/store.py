@@ -1,0 +1,173 @@
+"""The SQL of endpoints, their state, events, deliveries and attempts: the only code that touches these tables.
+
+Owns texts that serve both databases; taking work, where they differ, is in `claims`. No rule stands here.
+"""
+
+from setuplinks.core.db.unit import Unit
+
+# -- endpoints -------------------------------------------------------------------------------------------------------
+_ENDPOINT = (
+    "tenant_id, id, url, description, event_types, customer_id, phone_id, format, headers, rate_limit, secret, "
+    "secret_previous, secret_previous_until, status, disabled_reason, version, created_at, updated_at"
+)
+LISTENERS = (
+    "SELECT id, event_types, customer_id, phone_id FROM webhook_endpoint "
+    "WHERE tenant_id = $1 AND status = 'enabled' AND deleted_at IS NULL ORDER BY id"
+)
+ENDPOINT = f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"  # noqa: S608
+ENDPOINTS = (
+    f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND deleted_at IS NULL "  # noqa: S608
+    "AND (created_at, id) < ($2, $3) ORDER BY created_at DESC, id DESC LIMIT $4"
+)
+COUNT_ENDPOINTS = "SELECT count(*) AS n FROM webhook_endpoint WHERE tenant_id = $1 AND deleted_at IS NULL"
+
+# A customer or number of another tenant must not reach the foreign key: inside of a shared commit its error is costly.
+_THEIRS = (
+    "(CAST($6 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM customer c WHERE c.tenant_id = $1 AND c.id = $6)) AND "
+    "(CAST($7 AS BIGINT) IS NULL OR EXISTS (SELECT 1 FROM phone_number p WHERE p.tenant_id = $1 AND p.id = $7))"
+)
+ADD_ENDPOINT = (
+    "INSERT INTO webhook_endpoint (tenant_id, id, url, description, event_types, customer_id, phone_id, format, "
+    "headers, rate_limit, secret, created_at, updated_at) "
+    "SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), "
+    "CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS BIGINT), $11, "
+    f"CAST($12 AS BIGINT), CAST($12 AS BIGINT) WHERE {_THEIRS}"
+)
+ADD_STATE = "INSERT INTO endpoint_state (tenant_id, endpoint_id) VALUES ($1, $2)"
+CHANGE_ENDPOINT = (
+    "UPDATE webhook_endpoint SET url = $3, description = $4, event_types = $5, customer_id = $6, phone_id = $7, "  # noqa: S608
+    "format = $8, headers = $9, rate_limit = $10, status = $11, disabled_reason = $12, updated_at = $13, "
+    f"version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $14 AND deleted_at IS NULL AND {_THEIRS}"
+)
+ROTATE = (
+    "UPDATE webhook_endpoint SET secret_previous = secret, secret_previous_until = $4, secret = $3, updated_at = $5, "
+    "version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $6 AND deleted_at IS NULL"
+)
+DISABLE = (
+    "UPDATE webhook_endpoint SET status = 'disabled', disabled_reason = $3, updated_at = $4, version = version + 1 "
+    "WHERE tenant_id = $1 AND id = $2 AND version = $5 AND status = 'enabled'"
+)
+DELETE_ENDPOINT = (
+    "UPDATE webhook_endpoint SET status = 'disabled', disabled_reason = 'deleted', secret = $3, "
+    "secret_previous = NULL, headers = '{}', deleted_at = $4, updated_at = $4, version = version + 1 "
+    "WHERE tenant_id = $1 AND id = $2 AND version = $5 AND deleted_at IS NULL"
+)
+DROP_WAITING = (
+    "UPDATE delivery SET status = 'failed', last_error = $4, due_at = NULL, lease_until = NULL, ended_at = $3 "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'"
+)
+
+# -- an endpoint's state ---------------------------------------------------------------------------------------------
+PULL_DUE = (
+    "UPDATE endpoint_state SET next_due = $3 "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 AND (next_due IS NULL OR next_due > $3)"
+)
+# Locks the row even where the new time is the later one: TAKE in `claims` relies on meeting every emitting unit there.
+EARLIER_DUE = (
+    "UPDATE endpoint_state SET next_due = CASE WHEN next_due IS NULL OR next_due > $3 THEN $3 ELSE next_due END "
+    "WHERE tenant_id = $1 AND endpoint_id = $2"
+)
+FRESH_STATE = (
+    "UPDATE endpoint_state SET failures = 0, failing_since = NULL, breaker_until = NULL, breaker_step = 0, "
+    "next_due = $3 WHERE tenant_id = $1 AND endpoint_id = $2"
+)
+STATE = (
+    "SELECT failures, failing_since, breaker_until, breaker_step, next_due, in_flight FROM endpoint_state "
+    "WHERE tenant_id = $1 AND endpoint_id = $2"
+)
+# $3 cap, $4 the time from which a freed place may be used, $5 the earliest retry of these results or null
+_AFTER_RESULTS = (
+    "next_due = CASE "
+    "WHEN (in_flight >= $3 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) THEN $4 "
+    "WHEN CAST($5 AS BIGINT) IS NOT NULL AND (next_due IS NULL OR next_due > $5) THEN $5 "
+    "ELSE next_due END"
+)
+STATE_SAME = (
+    f"UPDATE endpoint_state SET {_AFTER_RESULTS} WHERE tenant_id = $1 AND endpoint_id = $2 "  # noqa: S608
+    "AND (in_flight >= $3 OR breaker_until IS NOT NULL OR CAST($5 AS BIGINT) IS NOT NULL)"
+)
+STATE_MOVED = (
+    f"UPDATE endpoint_state SET failures = $6, failing_since = $7, breaker_until = $8, breaker_step = $9, "  # noqa: S608
+    f"{_AFTER_RESULTS} WHERE tenant_id = $1 AND endpoint_id = $2 "
+    "AND failures = $10 AND breaker_step = $11 AND COALESCE(breaker_until, 0) = $12"
+)
+NEXT_DUE = "SELECT min(next_due) AS due FROM endpoint_state"
+
+# -- events ----------------------------------------------------------------------------------------------------------
+ADD_EVENT = (
+    "INSERT INTO event (tenant_id, id, type, created_at, customer_id, phone_id, link_id) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7)"
+)
+ADD_PAYLOAD = "INSERT INTO event_payload (tenant_id, event_id, customer_id, sealed, body) VALUES ($1, $2, $3, $4, $5)"
+PAYLOAD = "SELECT sealed, body FROM event_payload WHERE tenant_id = $1 AND event_id = $2"
+EVENTS = (
+    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, p.sealed, p.body FROM event e "
+    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id WHERE e.tenant_id = $1 "
+    "AND (e.created_at, e.id) < ($2, $3) AND (CAST($4 AS TEXT) IS NULL OR e.type = $4) "
+    "AND (CAST($5 AS BIGINT) IS NULL OR e.customer_id = $5) ORDER BY e.created_at DESC, e.id DESC LIMIT $6"
+)
+EVENTS_AFTER = (
+    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, p.sealed, p.body FROM event e "
+    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id WHERE e.tenant_id = $1 "
+    "AND (e.created_at, e.id) > ($2, $3) AND e.created_at <= $7 AND (CAST($4 AS TEXT) IS NULL OR e.type = $4) "
+    "AND (CAST($5 AS BIGINT) IS NULL OR e.customer_id = $5) ORDER BY e.created_at, e.id LIMIT $6"
+)
+EVENTS_SINCE = (
+    "SELECT e.id, e.type, e.customer_id, e.phone_id, e.created_at FROM event e "
+    "JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
+    "WHERE e.tenant_id = $1 AND (e.created_at, e.id) > ($2, $3) ORDER BY e.created_at, e.id LIMIT $4"
+)
+# The events of the off-boarding itself are still to be delivered: they are younger than $3, which was made before them.
+ERASE_PAYLOADS = "DELETE FROM event_payload WHERE tenant_id = $1 AND customer_id = $2 AND event_id < $3"
+END_ERASED = (
+    "UPDATE delivery SET status = 'failed', last_error = 'payload erased', due_at = NULL, lease_until = NULL, "
+    "ended_at = $4 WHERE tenant_id = $1 AND status = 'pending' AND event_id < $3 "
+    "AND event_id IN (SELECT id FROM event WHERE tenant_id = $1 AND customer_id = $2)"
+)
+
+# -- deliveries ------------------------------------------------------------------------------------------------------
+ADD_DELIVERY = (
+    "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at) "
+    "VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6)"
+)
+_DELIVERY = (
+    "tenant_id, id, endpoint_id, event_id, event_type, status, attempts, due_at, lease_until, created_at, ended_at, "
+    "last_status, last_error, manual"
+)
+DELIVERY = f"SELECT {_DELIVERY} FROM delivery WHERE tenant_id = $1 AND id = $2"  # noqa: S608
+DELIVERIES = (
+    f"SELECT {_DELIVERY} FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 "  # noqa: S608
+    "AND (created_at, id) < ($3, $4) AND (CAST($5 AS TEXT) IS NULL OR status = $5) "
+    "AND (CAST($6 AS TEXT) IS NULL OR event_type = $6) ORDER BY created_at DESC, id DESC LIMIT $7"
+)
+DELIVERED_EVENTS = "SELECT event_id FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND created_at >= $3"
+# The claim's number is the fence: a result that comes after its lease was given to another changes nothing.
+RESULT = (
+    "UPDATE delivery SET status = $4, due_at = $5, lease_until = NULL, ended_at = $6, last_status = $7, "
+    "last_error = $8 WHERE tenant_id = $1 AND id = $2 AND attempts = $3 AND status = 'pending'"
+)
+SEND_AGAIN = (
+    "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
+    "WHERE tenant_id = $1 AND id = $2 AND attempts = $4 AND status = $5 AND lease_until IS NULL"
+)
+RECOVER = (
+    "UPDATE delivery SET status = 'pending', due_at = $4, ended_at = NULL, lease_until = NULL, manual = attempts "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'failed' AND created_at >= $3"
+)
+
+# -- attempts --------------------------------------------------------------------------------------------------------
+ADD_ATTEMPT = (
+    "INSERT INTO attempt (tenant_id, delivery_id, number, started_at, duration_us, http_status, error, error_detail, "
+    "address, response_start) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    "ON CONFLICT (tenant_id, delivery_id, number) DO NOTHING"
+)
+ATTEMPTS = (
+    "SELECT number, started_at, duration_us, http_status, error, error_detail, address, response_start FROM attempt "
+    "WHERE tenant_id = $1 AND delivery_id = $2 ORDER BY number"
+)
+
+
+def erase_customer(tx: Unit, tenant_id: int, customer_id: int, told_from: str, now: int) -> None:
+    """Erases the payloads of the customer's events older than the UUIDv7 `told_from`; what waited of them ends."""
+    tx.add(ERASE_PAYLOADS, tenant_id, customer_id, told_from)
+    tx.add(END_ERASED, tenant_id, customer_id, told_from, now)
