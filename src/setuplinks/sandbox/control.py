@@ -60,6 +60,14 @@ def named_scenario(name: Any) -> Scenario:
     return SCENARIOS[name]
 
 
+def seconds(value: Any) -> float:
+    """A finite number of seconds that stays inside the calendar."""
+    number = float(value)
+    if not -1e9 < number < 1e9:
+        raise ValueError("advanceSeconds must be a number of seconds within 30 years")
+    return number
+
+
 def whole(value: Any, name: str) -> int:
     try:
         return int(value)
@@ -102,7 +110,7 @@ class Control:
             if "now" in body:
                 self.world.clock.set(parse_time(str(body["now"])))
             if "advanceSeconds" in body:
-                self.world.clock.advance(float(body["advanceSeconds"]))
+                self.world.clock.advance(seconds(body["advanceSeconds"]))
         except (TypeError, ValueError) as error:
             raise ControlRefused(str(error)) from None
         if "frozen" in body:

@@ -5,6 +5,7 @@ Sends no Cross-Origin-Opener-Policy: a dialog that does would cut the popup from
 
 from collections.abc import Awaitable, Callable
 from io import BytesIO
+from itertools import islice
 from typing import Any
 
 import segno
@@ -193,7 +194,7 @@ def _offered(world: World, signup: Signup) -> list[Business]:
     """This person's businesses, newest first; one that the prefill names always among them."""
     if signup.scenario.reuse:
         grants.existing_for(world, signup.person)
-    offered = world.business_of(signup.person)[:BUSINESSES_SHOWN]
+    offered = list(islice(world.business_of(signup.person), BUSINESSES_SHOWN))
     wanted = flow.wanted_waba(world, signup)
     if wanted is not None and wanted.business.person == signup.person and wanted.business not in offered:
         offered.insert(0, wanted.business)

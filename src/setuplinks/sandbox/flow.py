@@ -9,7 +9,7 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from setuplinks.sandbox import grants
 from setuplinks.sandbox.scenarios import FlowError, Scenario
 from setuplinks.sandbox.steps import COEXISTENCE, EXISTING, FREE_555, FRESH, STEPS
-from setuplinks.sandbox.world import Signup, Waba, World
+from setuplinks.sandbox.world import Signup, Waba, World, digits_of
 
 ARBITER_PATH = "/x/connect/xd_arbiter/"
 ORDER = list(STEPS)
@@ -173,16 +173,14 @@ def _profile(_world: World, signup: Signup, form: Mapping[str, str]) -> None:
 
 def _phone(world: World, signup: Signup, form: Mapping[str, str]) -> None:
     typed = form.get("phone_number", "").strip()
-    digits = "".join(c for c in typed if c.isdigit())
-    if not typed.startswith("+") or not 7 <= len(digits) <= 15:
+    if not typed.startswith("+") or not 7 <= len(digits_of(typed)) <= 15:
         raise AnswerRefused("Give the number with its country code, such as +54 9 351 555-0100.")
     signup.answers["phone_number"] = typed
     signup.answers["code_method"] = form.get("code_method", "sms")
     if signup.coexistence:
-        for business in world.business_of(signup.person):
-            for number in (n for waba in business.wabas for n in waba.numbers):
-                if "".join(c for c in number.display if c.isdigit()) == digits and number.on_biz_app:
-                    signup.number, signup.kind = number, "existing"
+        number = world.on_app(typed)
+        if number is not None and number.waba.business.person == signup.person:
+            signup.number, signup.kind = number, "existing"
 
 
 def _verify(_world: World, signup: Signup, form: Mapping[str, str]) -> None:
@@ -190,7 +188,7 @@ def _verify(_world: World, signup: Signup, form: Mapping[str, str]) -> None:
         signup.answers["share_history"] = form.get("share_history", "no")
         return
     code = form.get("code", "").strip()
-    if len(code) != 6 or not code.isdigit():
+    if len(code) != 6 or not code.isdecimal():
         raise AnswerRefused("The code has six digits.")
 
 

@@ -3,7 +3,7 @@
 import secrets
 from typing import Any
 
-from setuplinks.sandbox.world import Business, Code, Number, Signup, Token, Waba, World
+from setuplinks.sandbox.world import Business, Code, Number, Signup, Token, Waba, World, digits_of
 
 REGISTERED = {"platform_type": "CLOUD_API", "throughput": "STANDARD", "status": "CONNECTED"}
 
@@ -67,6 +67,7 @@ def _fresh_number(world: World, signup: Signup, waba: Waba, display: str) -> Num
     if not scenario.verified:
         number.code_verification_status = "NOT_VERIFIED"
     if signup.coexistence:
+        world.app_numbers[digits_of(display)] = number
         number.on_biz_app, number.share_history = True, signup.answers.get("share_history") != "no"
         number.platform_type, number.throughput, number.status = "CLOUD_API", "STANDARD", "CONNECTED"
     return number

@@ -16,6 +16,7 @@ from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, dead_toke
 from setuplinks.sandbox.world import Token, World
 
 Answer = dict[str, Any]
+CODE_SUBCODES = {36007, 36008, 36009}
 
 
 class BareAnswer(Exception):
@@ -73,9 +74,8 @@ class GraphCall:
                     100, "API calls from the server require an appsecret_proof argument", kind="GraphMethodException"
                 )
             return
-        if secret and not hmac.compare_digest(
-            hmac.new(secret.encode(), access_token.encode(), hashlib.sha256).hexdigest(), given
-        ):
+        right = hmac.new((secret or "").encode(), access_token.encode(), hashlib.sha256).hexdigest()
+        if secret and not hmac.compare_digest(right.encode(), given.encode("utf-8", "replace")):
             raise GraphError(100, "Invalid appsecret_proof provided in the API argument", kind="GraphMethodException")
 
     def scenario_faults(self, faults: tuple[Any, ...], left: dict[int, int]) -> None:
@@ -163,7 +163,7 @@ async def respond(request: Request, world: World, handler: Handler) -> Response:
     except GraphError as error:
         content, status, call.error_code = msgspec.json.encode(error.body()), error.status, error.code
         media_type, headers = "application/json; charset=UTF-8", error.headers
-        if error.kind == "OAuthException" and error.code in (100, 190):
+        if error.code == 190 or error.subcode in CODE_SUBCODES:
             reason = "invalid_token" if error.code == 190 else "invalid_code"
             headers = {"WWW-Authenticate": f'OAuth "Facebook Platform" "{reason}" "{error.message}"', **headers}
     except BareAnswer as bare:

@@ -1,7 +1,6 @@
 """How Graph shows objects: the fields of WABA and number, field selection and paging (contract 3.1, 3.2)."""
 
 import base64
-import binascii
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -164,14 +163,14 @@ def cursor_of(row_id: str) -> str:
 def _row_id(cursor: str) -> str:
     try:
         return base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not text
         raise bad_parameter("Invalid cursors values.") from None
 
 
 def paged(call: GraphCall, ids: list[str], row: Callable[[str], Answer]) -> Answer:
     """One page over `ids` by `limit` and `after`; `next` is there only where more follow. Tokens stay out of it."""
     limit_text = call.text("limit") or "25"
-    if not limit_text.isdigit() or not 0 < int(limit_text) <= 1000:
+    if len(limit_text) > 4 or not limit_text.isdecimal() or not 0 < int(limit_text) <= 1000:
         raise bad_parameter("The parameter limit must be a positive integer.")
     limit, start = int(limit_text), 0
     if after := call.text("after"):

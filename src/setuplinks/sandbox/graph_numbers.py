@@ -36,7 +36,7 @@ async def change(call: GraphCall, _token: Token, number: Number) -> Answer:
 
 
 def _six_digits(pin: str) -> str:
-    if len(pin) != 6 or not pin.isdigit():
+    if len(pin) != 6 or not (pin.isascii() and pin.isdecimal()):
         raise bad_parameter("Param pin must be 6 digits long")
     return pin
 

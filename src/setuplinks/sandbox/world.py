@@ -6,7 +6,7 @@ Records and look-ups only; what a signup makes stands in `grants`, the dialog's 
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -151,6 +151,10 @@ class Call:
     code: int | None
 
 
+def digits_of(text: str) -> str:
+    return "".join(char for char in text if char.isdecimal())
+
+
 class World:
     """The state of one sandbox. One process, one event loop: nothing here is locked."""
 
@@ -169,6 +173,7 @@ class World:
         self.by_person: dict[str, list[Business]] = {}
         self.wabas: dict[str, Waba] = {}
         self.numbers: dict[str, Number] = {}
+        self.app_numbers: dict[str, Number] = {}
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
         self.signups: dict[str, Signup] = {}
@@ -195,9 +200,13 @@ class World:
         """The secret that signs notifications: the configured one, else the last that an exchange used."""
         return self.config.app_secret or self.last_secret or "sandbox"
 
-    def business_of(self, person: str) -> list[Business]:
-        """This person's businesses, newest first."""
-        return list(reversed(self.by_person.get(person, [])))
+    def business_of(self, person: str) -> Iterator[Business]:
+        """This person's businesses, newest first. A load test makes thousands: take the few that are needed."""
+        return reversed(self.by_person.get(person, []))
+
+    def on_app(self, display: str) -> Number | None:
+        """The number that is used in the WhatsApp Business app under these digits."""
+        return self.app_numbers.get(digits_of(display))
 
     def keep_signup(self, signup: Signup) -> None:
         self.signups[signup.id] = signup

@@ -73,6 +73,9 @@ def test_one_of_several_signatures_is_enough() -> None:
         ({"webhook-timestamp": str(NOW - 301)}, "the timestamp is more than 5 minutes off"),
         ({"webhook-timestamp": str(NOW + 301)}, "the timestamp is more than 5 minutes off"),
         ({"webhook-timestamp": "soon"}, "the timestamp is more than 5 minutes off"),
+        ({"webhook-timestamp": "²"}, "the timestamp is more than 5 minutes off"),
+        ({"webhook-timestamp": "9" * 5000}, "the timestamp is more than 5 minutes off"),
+        ({"webhook-signature": "v1,ñ"}, "no signature fits"),
         ({"webhook-signature": ""}, "a webhook header is missing"),
         ({"webhook-signature": "v1a,abc"}, "no signature fits"),
     ],
@@ -140,6 +143,7 @@ def signed_query(key: str = "the-key", **parameters: str) -> str:
         (signed_query("other", status="success", ts=str(NOW)), "no signature fits"),
         (signed_query(status="success", ts=str(NOW - 601)), "ts is more than 10 minutes off"),
         ("status=success", "sig is missing"),
+        (f"status=success&sig=%C3%B1&ts={NOW}", "no signature fits"),
     ],
 )
 async def test_the_landing_page_verifies_the_redirect(tenant: Tenant, query: str, shown: str) -> None:

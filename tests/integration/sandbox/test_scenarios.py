@@ -142,6 +142,14 @@ async def test_a_reconnect_chooses_the_same_waba(meta: Meta, by: str) -> None:
     assert played["wabaIds"] == [first.waba]
 
 
+async def test_a_number_of_the_app_is_found_again_by_its_digits(meta: Meta) -> None:
+    first = await meta.connect("coexistence", phoneNumber="+54 9 351 555-0100")
+    again = await meta.connect("coexistence", phoneNumber="+5493515550100")
+    stranger = await meta.connect("coexistence", phoneNumber="+5493515550100", person="stranger")
+    assert again.number == first.number
+    assert stranger.number != first.number
+
+
 async def test_the_wrong_account_ignores_what_was_asked_for(meta: Meta) -> None:
     first = await meta.connect()
     extras = f'{{"setup":{{"whatsAppBusinessAccount":{{"id":["{first.waba}"]}}}}}}'
