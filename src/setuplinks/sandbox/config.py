@@ -15,7 +15,6 @@ class SandboxConfig:
     verify_token: str | None = None
     public_url: str | None = None  # the service's base URL; notifications go to public_url + /meta/notifications
     partner_business_id: str = DEFAULT_PARTNER_BUSINESS_ID  # entry.id of PARTNER_* notifications
-    system_token: str | None = None
     app_name: str = "Sandbox App"
 
     @property

@@ -189,7 +189,7 @@ class Control:
     async def signups(self, request: Request, _body: Body) -> Body:
         limit = whole(request.query_params.get("limit", "100"), "limit")
         rows = list(self.world.signups.values())[-limit:]
-        return {"data": [play.result(signup) | {"code": None} for signup in reversed(rows)]}
+        return {"data": [play.result(signup) | {"code": None, "redirectUrl": None} for signup in reversed(rows)]}
 
     async def play_signup(self, _request: Request, body: Body) -> Body:
         """`dialogUrl`, `scenario`?, `popup`?, `choices`? → how the dialog ended: its redirect, or code and message."""
