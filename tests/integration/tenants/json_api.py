@@ -18,6 +18,7 @@ from setuplinks.tenants import api as tenants_api
 from setuplinks.tenants import context
 from setuplinks.tenants.openapi import install_openapi
 from setuplinks.tenants.problem_answers import install_problem_handlers
+from setuplinks.tenants.routes import install
 
 OPERATOR_KEY = "sl_op_tests_operator_key_0123456789"
 
@@ -82,8 +83,7 @@ async def running_api(db: Database, clock: ManualClock, **more: Any) -> AsyncIte
     await deps.auth.start()
     app = FastAPI(openapi_url="/openapi.json", docs_url=None, redoc_url=None)
     install_problem_handlers(app)
-    app.include_router(tenants_api.router(deps))
-    app.include_router(customers_api.router(deps))
+    install(app, customers_api.router(deps), tenants_api.router(deps))
     install_openapi(app, deps, title="setuplinks", version="0", description="")
     transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as client:
