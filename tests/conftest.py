@@ -1,16 +1,19 @@
 """What every test may ask for. Each fixture stands in `tests/support`, beside the thing that it starts."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser
 
 from setuplinks.core.clock import ManualClock
+from setuplinks.core.db.database import Database
 from tests.support.chromium import running_chromium
 from tests.support.inbox import Inbox, running_inbox
 from tests.support.instants import TEST_BEGINS
 from tests.support.no_network import cut_off
 from tests.support.sandbox import Sandbox, running_sandbox
+from tests.support.service import RunningService, Tenant, running_service
 
 pytest_plugins = ["tests.support.databases"]
 
@@ -32,7 +35,7 @@ async def inbox() -> AsyncIterator[Inbox]:
 
 @pytest.fixture
 async def sandbox(clock: ManualClock) -> AsyncIterator[Sandbox]:
-    """The stand-in for Meta, at the time of `clock`; it notifies nobody unless `service` is asked for."""
+    """The stand-in for Meta, alone, at the time of `clock`. A service has its own: `service.sandbox`."""
     async with running_sandbox(clock) as running:
         yield running
 
@@ -42,3 +45,33 @@ async def browser() -> AsyncIterator[Browser]:
     """A Chromium of this test's own; `await browser.new_context()` is one person with own cookies."""
     async with running_chromium() as running:
         yield running
+
+
+@pytest.fixture
+async def service(
+    db: Database, clock: ManualClock, data_dir: Path, database_url: str | None
+) -> AsyncIterator[RunningService]:
+    """The service and its sandbox, once on each database; its work is done by `await service.drain()`."""
+    async with running_service(db, clock, data_dir, database_url) as running:
+        yield running
+
+
+@pytest.fixture
+async def acme(service: RunningService) -> Tenant:
+    """A tenant whose customers are onboarded."""
+    return await service.new_tenant("Acme SaaS")
+
+
+@pytest.fixture
+async def stranger(service: RunningService) -> Tenant:
+    """Another tenant, who must see nothing of the first one's."""
+    return await service.new_tenant("Stranger Inc")
+
+
+@pytest.fixture
+async def clinic(acme: Tenant) -> int:
+    """The id of the guide's own customer, of tenant `acme`."""
+    made = await acme.api.made(
+        f"/admin/tenants/{acme.id}/customers", {"name": "Clínica San Lucas", "external_id": "clinic_001"}
+    )
+    return int(made["id"])

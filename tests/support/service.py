@@ -1,7 +1,7 @@
 """The service in this process, on `127.0.0.1`, with the sandbox as Meta and the clock in the test's hand.
 
 Owns building its settings and application, and the actors that most tests need. Work is done by `drain()`, in the
-test's own time: nothing runs behind a test's back.
+test's own time: nothing runs behind a test's back unless it asks for running workers, as the browser tests do.
 """
 
 import base64
@@ -9,11 +9,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from fastapi import FastAPI
-from setuplinks.app import create_app
 
 from setuplinks.core.clock import SECOND, ManualClock
 from setuplinks.core.db.database import Database
@@ -23,9 +21,11 @@ from tests.support.api import Api
 from tests.support.loopback import bound_socket, port_of, serving
 from tests.support.sandbox import Sandbox
 
+if TYPE_CHECKING:
+    from setuplinks.app import Service
+
 OPERATOR_KEY = "sl_op_for_tests_only_0123456789"
 MASTER_KEYS = "t1:" + base64.b64encode(bytes(range(32))).decode()
-MOST_ROUNDS = 200
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,10 @@ class Tenant:
 
 
 @dataclass(frozen=True)
-class Service:
-    """A running service; `operator` calls it with the operator's key."""
+class RunningService:
+    """A running service; `operator` calls it with the operator's key, `parts` are its insides."""
 
-    app: FastAPI
-    settings: Settings
-    db: Database
+    parts: "Service"
     clock: ManualClock
     sandbox: Sandbox
     operator: Api
@@ -52,17 +50,16 @@ class Service:
     @property
     def url(self) -> str:
         """The service's address, without a slash at its end."""
-        return self.settings.public_url
+        return self.parts.settings.public_url
 
-    async def drain(self) -> None:
-        """Runs all runners until none has anything due now. Raises AssertionError where that never happens."""
-        for _ in range(MOST_ROUNDS):
-            done = 0
-            for runner in self.app.state.runners:
-                done += await runner.run_once()
-            if done == 0:
-                return
-        raise AssertionError(f"after {MOST_ROUNDS} rounds there is still work due now: {done}")
+    @property
+    def db(self) -> Database:
+        """Its database."""
+        return self.parts.db
+
+    async def drain(self) -> int:
+        """Does all that is due now; how many things that were."""
+        return await self.parts.drain()
 
     async def advance(self, microseconds: int) -> None:
         """Lets time pass, for the sandbox as well, and does what is due then."""
@@ -112,14 +109,22 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def running_service(
-    db: Database, clock: ManualClock, data_dir: Path, database_url: str | None, **more: Any
-) -> AsyncIterator[Service]:
-    """Service and sandbox, each knowing the other's address, for the length of the block."""
+    db: Database,
+    clock: ManualClock,
+    data_dir: Path,
+    database_url: str | None = None,
+    *,
+    workers: bool = False,
+    **more: Any,
+) -> AsyncIterator[RunningService]:
+    """Service and sandbox, each knowing the other's address, for the length of the block; `more` are settings."""
+    # The whole service is read here and not above, so that a unit test starts without it.
+    from setuplinks import app  # noqa: PLC0415
+
     with bound_socket() as place:
         public_url = f"http://127.0.0.1:{port_of(place)}"
         async with meta.running_sandbox(clock, public_url) as sandbox, aiohttp.ClientSession() as session:
             settings = settings_for(public_url, sandbox.url, data_dir, database_url, **more)
-            app = create_app(settings, db=db, clock=clock, workers=False)
-            async with serving(app, place):
-                operator = Api(public_url, OPERATOR_KEY, session)
-                yield Service(app, settings, db, clock, sandbox, operator)
+            parts = app.build(settings, db, clock)
+            async with serving(app.create_app(parts, workers=workers), place):
+                yield RunningService(parts, clock, sandbox, Api(public_url, OPERATOR_KEY, session))
