@@ -10,6 +10,7 @@ from setuplinks.core.clock import DAY, ManualClock
 from setuplinks.core.problems import Conflict, Unavailable
 from setuplinks.tenants.auth import OPERATOR
 from setuplinks.tenants.idempotency import Answer, OutcomeUnknown
+from setuplinks.tenants.runner import AnswerEraser
 from tests.integration.tenants.json_api import JsonApi
 
 KEY = {"Idempotency-Key": "order-7"}
@@ -62,9 +63,17 @@ async def test_after_a_day_the_key_is_free_again(api: JsonApi, clock: ManualCloc
     second = await api.call("POST", path, {"name": "b"}, headers=KEY)
     assert (second.status_code, second.json()["name"]) == (201, "b")
     assert first.json()["id"] != second.json()["id"]
+
+
+async def test_stored_answers_are_erased_after_a_day(api: JsonApi, clock: ManualClock) -> None:
+    path, eraser = await customers(api), AnswerEraser(api.deps.idempotency, clock)
+    for number in range(3):
+        await api.call("POST", path, {"name": "a"}, headers={"Idempotency-Key": str(number)})
+    assert await eraser.run_once() == 0
     clock.advance(DAY)
-    assert await api.deps.idempotency.erase() == 1
-    assert await api.count("idempotency") == 0
+    await api.call("POST", path, {"name": "a"}, headers={"Idempotency-Key": "later"})
+    assert [await eraser.run_once(), await eraser.run_once()] == [3, 0]
+    assert await api.count("idempotency") == 1
 
 
 async def test_a_refused_request_leaves_its_key_free(api: JsonApi) -> None:
