@@ -55,7 +55,7 @@ screenshots: setup ## take the pictures of docs/screenshots anew
 	$(BIN)/python -m tests.support.page_gallery
 
 reference: setup ## write docs/reference from the code
-	$(BIN)/python scripts/reference.py
+	$(BIN)/python -m scripts.reference
 
 LOCK := $(BIN)/uv pip compile --quiet --system-certs --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-annotate --no-header $(if $(UPGRADE),--upgrade)

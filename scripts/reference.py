@@ -4,9 +4,12 @@ Owns the shape of those pages. What they say comes from the code: settings' desc
 table of events, the OpenAPI document, the commands' help.
 """
 
+import asyncio
+import base64
 import importlib
 import pkgutil
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -14,12 +17,18 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 import setuplinks
+from scripts.reference_api import api_sections
+from scripts.reference_cli import cli_sections
+from setuplinks.app import build, create_app
+from setuplinks.core.clock import SystemClock
+from setuplinks.core.db.open import open_database
 from setuplinks.core.problems import Problem
 from setuplinks.settings import ENV_FILE, PREFIX, SECRETS, Settings
 from setuplinks.setup_links.codes import CODES
 from setuplinks.webhooks.models import EVENT_TYPES
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+CLI = "setuplinks.cli"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->"
 
 
@@ -75,7 +84,49 @@ def events_page() -> str:
     )
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "errors.md": errors_page, "events.md": events_page}
+def api_page() -> str:
+    """Every route of the API."""
+    return _page(
+        "API",
+        "Authenticate by `Authorization: Bearer <key>` or `X-API-Key: <key>`. Bodies and answers are JSON; a field is "
+        "taken in camelCase and snake_case alike and answered in camelCase. Every POST takes an `Idempotency-Key`. A "
+        "running service serves this as OpenAPI 3.1 under `/openapi.json`, and as a page under `/docs`.\n\n"
+        f"{api_sections(asyncio.run(_openapi()))}",
+    )
+
+
+def cli_page() -> str:
+    """Every command."""
+    commands = cli_sections(importlib.import_module(CLI).app, "setuplinks")
+    return _page("Commands", f"`setuplinks --help` says the same.\n\n{commands}")
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "api.md": api_page,
+    "cli.md": cli_page,
+    "errors.md": errors_page,
+    "events.md": events_page,
+    "settings.md": settings_page,
+}
+
+
+async def _openapi() -> dict[str, Any]:
+    """The document of a service that serves nothing: its database is empty and goes away again."""
+    with tempfile.TemporaryDirectory() as folder:
+        db = await open_database(None, Path(folder))
+        service = build(_any_settings(), db, SystemClock())
+        document: dict[str, Any] = create_app(service, workers=False).openapi()
+        await service.stop(workers=False)
+        await db.close()
+    return document
+
+
+def _any_settings() -> Settings:
+    values: dict[str, Any] = {name: "any" for name, field in Settings.model_fields.items() if field.is_required()}
+    values["public_url"] = "https://links.example"
+    values["master_keys"] = "any:" + base64.b64encode(bytes(32)).decode()
+    values["operator_key"] = "o" * 32
+    return Settings(**values)
 
 
 def _default(name: str, field: FieldInfo) -> str:
