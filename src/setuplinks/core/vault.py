@@ -6,6 +6,7 @@ where it was written. It does not own what is sealed. Without a master key nothi
 
 import base64
 import binascii
+import hmac
 import os
 import struct
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class KeyRing:
         if not keys:
             raise KeyRingInvalid("no master key is given")
         self._keys = {kid: AESGCM(key) for kid, key in keys.items()}
+        self._raw = tuple(keys.values())
         self.current = next(iter(keys))
 
     @classmethod
@@ -78,6 +80,10 @@ class KeyRing:
                 raise KeyRingInvalid(f"the kid {kid!r} stands twice")
             keys[kid] = key
         return cls(keys)
+
+    def derived(self, label: str) -> tuple[bytes, ...]:
+        """Keys for another use, one from each master key, the current one's first: HMAC-SHA256(key, label)."""
+        return tuple(hmac.digest(key, label.encode(), "sha256") for key in self._raw)
 
     def wrap(self, tenant_id: int, key_id: int, data_key: bytes) -> bytes:
         """The data key under the current master key."""

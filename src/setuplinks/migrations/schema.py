@@ -45,8 +45,14 @@ def _table(name: str, key: str, *items: SchemaItem) -> Table:
 # -- core ------------------------------------------------------------------------------------------------------------
 id_counter = _table("id_counter", "name", _text("name"), _num("next_id"))
 data_key = _table(
-    "data_key", "tenant_id id",
-    _num("tenant_id"), _num("id"), _text("kid"), _bytes("wrapped"), _num("created_at"), _num("retired_at", null=True),
+    "data_key",
+    "tenant_id id",
+    _num("tenant_id"),
+    _num("id"),
+    _text("kid"),
+    _bytes("wrapped"),
+    _num("created_at"),
+    _num("retired_at", null=True),
     Index("data_key_kid", "kid"),
 )
 
@@ -140,7 +146,8 @@ provisioning = _table(
     _num("tenant_id"), _num("id"), _text("link_id"), _num("visit_id"), _num("customer_id"), _text("plan"),
     _text("step"), _text("status"), _num("version", 0), _num("due_at", null=True), _num("lease_until", null=True),
     _num("tries", 0), _bytes("token", null=True), _num("token_expires_at", null=True), _text("claims", "{}"),
-    _text("facts", "{}"), _text("meta_waba_id", null=True), _bytes("pin", null=True), _text("last_error", null=True), _num("started_at"),
+    _text("facts", "{}"), _text("meta_waba_id", null=True), _bytes("pin", null=True),
+    _text("last_error", null=True), _num("started_at"),
     _num("updated_at"), _num("ended_at", null=True),
     Index("provisioning_link", "tenant_id", "link_id"),
     Index("provisioning_waba", "meta_waba_id"),
@@ -216,13 +223,24 @@ endpoint_state = _table(
     Index("endpoint_state_due", "next_due"),
 )  # fmt: skip
 event = _table(
-    "event", "tenant_id id",
-    _num("tenant_id"), _text("id"), _text("type"), _num("created_at"), _num("customer_id", null=True),
-    _num("phone_id", null=True), _text("link_id", null=True),
+    "event",
+    "tenant_id id",
+    _num("tenant_id"),
+    _text("id"),
+    _text("type"),
+    _num("created_at"),
+    _num("customer_id", null=True),
+    _num("phone_id", null=True),
+    _text("link_id", null=True),
 )
 event_payload = _table(
-    "event_payload", "tenant_id event_id",
-    _num("tenant_id"), _text("event_id"), _num("customer_id", null=True), _num("sealed", 0), _bytes("body"),
+    "event_payload",
+    "tenant_id event_id",
+    _num("tenant_id"),
+    _text("event_id"),
+    _num("customer_id", null=True),
+    _num("sealed", 0),
+    _bytes("body"),
 )
 delivery = _table(
     "delivery", "tenant_id id",
@@ -241,8 +259,13 @@ attempt = _table(
 
 # -- notifications ---------------------------------------------------------------------------------------------------
 notification = _table(
-    "notification", "id",
-    _text("id"), _num("received_at"), _bytes("body_hash"), _bytes("body"), _text("status"),
+    "notification",
+    "id",
+    _text("id"),
+    _num("received_at"),
+    _bytes("body_hash"),
+    _bytes("body"),
+    _text("status"),
     Index("notification_hash", "body_hash", "received_at"),
 )
 

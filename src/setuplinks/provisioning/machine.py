@@ -60,7 +60,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Again:
-    """The step could not be done now. `wait_s` where Meta named a wait; `code` is what a run fails with by it in the end."""
+    """The step could not be done now. `wait_s` where Meta named a wait; `code`: what ends the run by it."""
 
     code: str = "meta_unavailable"
     wait_s: int | None = None

@@ -30,7 +30,7 @@ CODES: dict[str, Code] = {
     "number_in_use": Code(
         "The number is connected elsewhere; whoever holds it must let it go first.", "customer", True
     ),
-    "connection_type_not_allowed": Code("The number is connected in a way that this link does not allow.", "customer", True),
+    "connection_type_not_allowed": Code("The number is connected in a way that the link rules out.", "customer", True),
     "verification_failed": Code("The number could not be verified by a code.", "customer", True),
     "pin_mismatch": Code("The number has a two-step PIN from an earlier registration.", "customer", True),
     "waba_limit_reached": Code("The business has reached Meta's limit of WhatsApp accounts.", "customer", True),

@@ -11,7 +11,7 @@ from typing import Any
 from setuplinks.core import ids
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Unit
+from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.problems import NotFound
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.core.wire import invalid
@@ -93,11 +93,14 @@ class SetupLinks:
 
     async def get(self, tenant_id: int, link_id: str) -> Made:
         """The tenant's link with its URL. Raises NotFound."""
-        row = await self._db.one(store.FIND_LINK, tenant_id, link_id)
+        link = self.found(await self._db.one(store.FIND_LINK, tenant_id, link_id))
+        return Made(link, self.url(link, await self._vault.tenant(tenant_id)))
+
+    def found(self, row: Row | None) -> SetupLink:
+        """The link of a row that was looked for. Raises NotFound where there is none."""
         if row is None:
             raise NotFound("There is no such setup link.")
-        link = SetupLink.of(row)
-        return Made(link, self.url(link, await self._vault.tenant(tenant_id)))
+        return SetupLink.of(row)
 
     async def change(
         self, tx: Unit, sealer: Sealer, tenant_id: int, link_id: str, body: ChangedSetupLink, actor: str

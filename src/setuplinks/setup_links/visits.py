@@ -12,7 +12,7 @@ from typing import Any
 from setuplinks.core import ids
 from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Unit
+from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.problems import Conflict, NotFound
 from setuplinks.customers import store as customers
 from setuplinks.setup_links import store
@@ -192,11 +192,7 @@ class Visits:
         Raises StateUnknown, WrongBrowser (the state is not burnt), StateSpent or VisitClosed.
         """
         now = self._clock.now()
-        row = await tx.one(store.FIND_STATE, ids.digest(state))
-        if row is None or now >= row["expires_at"] or row["app_id"] != self._app_id:
-            raise StateUnknown()
-        if browser is None or not hmac.compare_digest(bytes(row["browser_hash"]), ids.digest(browser)):
-            raise WrongBrowser()
+        row = await self._state(tx, state, browser)
         if row["used_at"] is not None:
             raise StateSpent()
         link = await store.find(tx, row["tenant_id"], row["link_id"])
@@ -216,6 +212,29 @@ class Visits:
         store.change(tx, link, now, **values)
         moved = replace(moved, version=moved.version + 1)
         return Taken(replace(link, version=link.version + 1), moved, row["transport"], row["redirect_uri"])
+
+    async def refuse(self, tx: Unit, state: str, browser: str | None, code: str, meta_step: str | None) -> str:
+        """Row 5: Meta or the customer ended the sign-in. Answers the link's id.
+
+        Raises StateUnknown or WrongBrowser; a visit that is over already stays as it is.
+        """
+        row = await self._state(tx, state, browser)
+        if row["used_at"] is None:
+            await self.left(tx, row["tenant_id"], row["link_id"], row["visit_id"], code, meta_step)
+        return str(row["link_id"])
+
+    async def link_of(self, state: str) -> str | None:
+        """The id of the link that a state was made for, spent or not; None where it is unknown."""
+        row = await self._db.one(store.FIND_STATE, ids.digest(state))
+        return None if row is None else str(row["link_id"])
+
+    async def _state(self, tx: Unit, state: str, browser: str | None) -> Row:
+        row = await tx.one(store.FIND_STATE, ids.digest(state))
+        if row is None or self._clock.now() >= row["expires_at"] or row["app_id"] != self._app_id:
+            raise StateUnknown()
+        if browser is None or not hmac.compare_digest(bytes(row["browser_hash"]), ids.digest(browser)):
+            raise WrongBrowser()  # row 6: the state is not burnt
+        return row
 
     async def left(
         self, tx: Unit, tenant_id: int, link_id: str, visit_id: int, code: str, meta_step: str | None = None
@@ -256,7 +275,7 @@ class Visits:
         announce(self._events, tx, audience, "setup_link.visit_ended", link, now, **visit_data(ended))
 
     async def ask_again(self, tx: Unit, tenant_id: int, link_id: str) -> bool:
-        """Row 18: the customer of an expired link asks for a new one; True where the tenant is told now, once an hour."""
+        """Row 18: the customer of an expired link asks for a new one; True where the tenant is told now."""
         now = self._clock.now()
         link = await store.find(tx, tenant_id, link_id)
         if link is None or link.seen(now) is not Phase.EXPIRED:

@@ -3,7 +3,9 @@
 An address with the secret and one without differ by their length only, so one route serves both and asks which it is.
 """
 
-from pathlib import Path
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,27 +13,32 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from setuplinks.core.logs import act
+from setuplinks.core.problems import Problem
 from setuplinks.signup.callback import Callback
 from setuplinks.signup.link_pages import LinkPages
 from setuplinks.signup.rendering import STATIC_DIRECTORY
 from setuplinks.signup.room import Room
 from setuplinks.signup.starting import Starting
+from setuplinks.signup.views import Trouble
 from setuplinks.signup.visit_pages import VisitPages
 
 STATIC_URL = "/static/signup"
 ID_LENGTH = 36
 FOR_EVER = "public, max-age=31536000, immutable"
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+log = logging.getLogger("setuplinks.signup")
+
 
 class _Files(StaticFiles):
     """Our own files; an address with the file's hash may be kept for ever."""
 
-    def file_response(
-        self, full_path: Path | str, stat_result: object, scope: Scope, status_code: int = 200
-    ) -> Response:  # type: ignore[override]
+    async def get_response(self, path: str, scope: Scope) -> Response:
         """As Starlette's, with the headers of a static file."""
-        response = super().file_response(full_path, stat_result, scope, status_code)  # type: ignore[arg-type]
-        hashed = b"v=" in scope.get("query_string", b"") or str(full_path).endswith(".woff2")
+        response = await super().get_response(path, scope)
+        hashed = b"v=" in scope.get("query_string", b"") or path.endswith(".woff2")
         response.headers["Cache-Control"] = FOR_EVER if hashed else "public, max-age=300"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
@@ -52,12 +59,30 @@ def routes(room: Room) -> list[BaseRoute]:
 
     return [
         Mount(STATIC_URL, _Files(directory=STATIC_DIRECTORY)),
-        Route("/meta/callback", callback.page, methods=["GET"]),
-        Route("/signup/{link}", show, methods=["GET"]),
-        Route("/signup/{link}/leave", leave, methods=["GET"]),
-        *(_below(route) for route in [*links.routes(), *visits.routes(), *callback.routes()]),
+        Route("/meta/callback", _kind(room, callback.page), methods=["GET"]),
+        Route("/signup/{link}", _kind(room, show), methods=["GET"]),
+        Route("/signup/{link}/leave", _kind(room, leave), methods=["GET"]),
+        *(_below(room, route) for route in [*links.routes(), *visits.routes(), *callback.routes()]),
     ]
 
 
-def _below(route: Route) -> Route:
-    return Route("/signup" + route.path, route.endpoint, methods=list(route.methods or ()))
+def _below(room: Room, route: Route) -> Route:
+    return Route("/signup" + route.path, _kind(room, route.endpoint), methods=list(route.methods or ()))
+
+
+def _kind(room: Room, endpoint: Endpoint) -> Endpoint:
+    """A customer never sees JSON or a traceback: what fails here becomes a page that says what to do."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Problem as problem:
+            kind: Literal["unavailable", "error"] = "unavailable" if problem.status == 503 else "error"
+            act(log, "page.refused", logging.WARNING, code=problem.code)
+            page = Trouble(kind, retry_url=request.url.path if request.method == "GET" else None)
+            return room.answers.page(page, problem.status if problem.status >= 500 else 409)
+        except Exception:
+            log.exception("page.failed")
+            return room.answers.page(Trouble("error"), 500)
+
+    return answer

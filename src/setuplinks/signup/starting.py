@@ -1,4 +1,4 @@
-"""From a pressed Continue to Meta: start a visit, ask for authorisation, lead the browser to the dialog or the popup page.
+"""From a pressed Continue to Meta: start a visit, ask for authorisation, lead the browser to the dialog or the popup.
 
 Owns the choice of the transport and the dialog's address. Used by the link's own address and by the visit's pages.
 """

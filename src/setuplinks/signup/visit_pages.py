@@ -50,6 +50,8 @@ from setuplinks.signup.wording import finishing_steps, status_json
 from setuplinks.whatsapp.store import FIND_WABA
 
 SLOW_AFTER = 60 * SECOND
+# The finishing page's lines, and the step whose end ticks each off.
+MARKS = {"number": machine.Step.CHOOSE, "register": machine.Step.REGISTER, "link": machine.Step.SUBSCRIBE}
 REVIEWED = frozenset({"PENDING_REVIEW"})
 
 

@@ -108,7 +108,7 @@ class _Handlers:
         wanted = Wanted(
             url=new.url, description=new.description,
             event_types=None if new.event_types is None else tuple(new.event_types),
-            customer_id=new.customer_id, phone_id=new.phone_number_id, format=new.format, headers=new.headers,
+            customer_id=_plain(new.customer_id), phone_id=_plain(new.phone_number_id), format=new.format, headers=new.headers,
             rate_limit=new.rate_limit,
         ).checked()  # fmt: skip
 
@@ -142,7 +142,7 @@ class _Handlers:
         patch = call.take(WebhookEndpointPatch)
         names = {"phone_number_id": "phone_id"}
         changes: dict[str, Any] = {
-            names.get(name, name): value
+            names.get(name, name): _plain(value) if isinstance(value, wire.Id) else value
             for name in patch.__struct_fields__
             if (value := getattr(patch, name)) is not msgspec.UNSET
         }
@@ -242,10 +242,14 @@ class _Handlers:
         )  # fmt: skip
         shown, more = told[: page.limit], len(told) > page.limit
         if oldest_first and not shown:
-            following = wire.cursor(at, key)  # nothing new: the poller comes back to the same place
+            following: str | None = wire.cursor(at, key)  # nothing new: the poller comes back to the same place
         else:
             following = wire.cursor(shown[-1].created_at, shown[-1].id) if more or oldest_first else None
         return reply({"data": [show_event(one) for one in shown], "nextCursor": following})
 
     def _show(self, call: Call, endpoint: Endpoint, warnings: list[str] | None = None) -> WebhookEndpointView:
         return show_endpoint(endpoint, call.now, open_secrets=call.caller.has("admin"), warnings=warnings or [])
+
+
+def _plain(found: wire.Id | None) -> int | None:
+    return None if found is None else int(found)

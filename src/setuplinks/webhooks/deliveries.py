@@ -87,7 +87,7 @@ class Deliveries:
         tx.must(RaceLost(), store.SEND_AGAIN, tenant_id, delivery_id, now, row["attempts"], row["status"])
         tx.wake(CHANNEL)
         audit.add(tx, now, tenant_id, actor, "delivery.redelivered", "delivery", delivery_id)
-        return row
+        return {**dict(row), "status": "pending", "due_at": now, "ended_at": None}
 
     async def recover(self, tenant_id: int, endpoint_id: int, since: int, actor: str) -> Recovered:
         """Sends again all that failed since, and what was never sent because the endpoint was disabled.

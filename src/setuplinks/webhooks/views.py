@@ -70,7 +70,7 @@ class WebhookEndpointView(wire.View):
     previous_secret_expires_at: wire.Moment | None
     created_at: wire.Moment
     updated_at: wire.Moment
-    warnings: list[str] = []
+    warnings: list[str]
 
 
 class DeliveryView(wire.View):

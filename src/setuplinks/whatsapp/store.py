@@ -19,6 +19,16 @@ FIND_NUMBER_BY_META = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 A
 NUMBERS_OF_WABA = _NUMBER + "WHERE p.tenant_id = $1 AND p.waba_id = $2 ORDER BY p.id"
 NUMBERS_OF_CUSTOMER = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 AND p.status <> 'deleted' ORDER BY p.id"
 NUMBERS_OF_LINK = _NUMBER + "WHERE p.tenant_id = $1 AND p.link_id = $2 ORDER BY p.id"
+# $2 customer (0: all), $3 status ('': all but the deleted), $4 and $5 the place in the list.
+LIST_NUMBERS = (
+    _NUMBER + "WHERE p.tenant_id = $1 AND ($2 = 0 OR p.customer_id = $2) "
+    "AND (p.status = $3 OR ($3 = '' AND p.status <> 'deleted')) "
+    "AND (p.created_at, p.id) < ($4, $5) ORDER BY p.created_at DESC, p.id DESC LIMIT $6"
+)
+LIST_WABAS = (
+    "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND status <> 'deleted' "
+    "AND (created_at, id) < ($3, $4) ORDER BY created_at DESC, id DESC LIMIT $5"
+)
 FIND_WABA = "SELECT * FROM waba WHERE tenant_id = $1 AND id = $2"
 FIND_WABA_BY_META = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND meta_waba_id = $3"
 WABAS_OF_CUSTOMER = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND status <> 'deleted' ORDER BY id"

@@ -1,0 +1,170 @@
+"""The composition root: builds every part once and puts the routes together. No rules live here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from setuplinks.core.clock import Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.outbound import Outbound
+from setuplinks.core.vault import Vault
+from setuplinks.customers import api as customers_api
+from setuplinks.health import health_routes
+from setuplinks.meta.graph import Graph
+from setuplinks.meta.secret import Secret
+from setuplinks.notifications.api import notification_routes
+from setuplinks.provisioning.api import CrossingRoutes
+from setuplinks.provisioning.finish import Finisher
+from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
+from setuplinks.provisioning.runner import ProvisioningRunner
+from setuplinks.provisioning.service import Provisionings
+from setuplinks.request_log import RequestLog
+from setuplinks.settings import Settings
+from setuplinks.setup_links.api import SetupLinkRoutes
+from setuplinks.setup_links.service import SetupLinks
+from setuplinks.setup_links.sweeper import LinkSweeper
+from setuplinks.setup_links.visits import Visits
+from setuplinks.signup import routes as signup_routes
+from setuplinks.signup.answers import Answers
+from setuplinks.signup.browser import Browsers
+from setuplinks.signup.limits import Limits
+from setuplinks.signup.rendering import Renderer
+from setuplinks.signup.returns import Returns
+from setuplinks.signup.room import Room
+from setuplinks.signup.showing import Showing
+from setuplinks.tenants import api as tenants_api
+from setuplinks.tenants import context
+from setuplinks.tenants.context import Deps
+from setuplinks.tenants.openapi import install_openapi
+from setuplinks.tenants.problem_answers import install_problem_handlers
+from setuplinks.webhooks import api as webhooks_api
+from setuplinks.webhooks.runner import DeliveryRunner
+from setuplinks.webhooks.service import Events
+from setuplinks.whatsapp import api as whatsapp_api
+from setuplinks.worker import Workers
+
+DESCRIPTION = (
+    "Give every customer a one-time setup link to a hosted page; get a signed webhook when the WhatsApp number is "
+    "connected. Authenticate by `Authorization: Bearer <key>` or `X-API-Key: <key>`."
+)
+
+
+@dataclass(frozen=True)
+class Service:
+    """Everything that one process needs. `start` before the first request, `stop` after the last."""
+
+    settings: Settings
+    deps: Deps
+    clock: Clock
+    graph: Graph
+    outbound: Outbound
+    events: Events
+    links: SetupLinks
+    visits: Visits
+    provisionings: Provisionings
+    offboarding: Offboarding
+    workers: Workers
+
+    @property
+    def db(self) -> Database:
+        """The database."""
+        return self.deps.db
+
+    @property
+    def vault(self) -> Vault:
+        """The vault."""
+        return self.deps.vault
+
+    async def start(self, *, workers: bool) -> None:
+        """Opens what the requests need, and with `workers` begins to handle due rows."""
+        await self.deps.auth.start()
+        self.db.on_listen_lost(self.vault.forget)
+        await self.vault.installation()
+        if workers:
+            await self.workers.start()
+
+    async def stop(self, *, workers: bool) -> None:
+        """Finishes what is under way; the database stays open, its opener closes it."""
+        if workers:
+            await self.workers.stop()
+        await self.deps.auth.settle()
+        await self.graph.close()
+        await self.outbound.close()
+
+    async def drain(self) -> int:
+        """Does all work that is due now; for tests, where time moves by the clock object."""
+        return await self.workers.drain()
+
+
+def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound | None = None) -> Service:
+    """All parts around one database and one clock."""
+    vault = Vault(db, settings.key_ring, clock)
+    deps = context.build(settings, db, clock, vault)
+    graph = Graph(
+        settings.meta_graph_url, settings.meta_graph_version, settings.meta_app_id,
+        Secret(settings.meta_app_secret.get_secret_value()), clock=clock,
+    )  # fmt: skip
+    outbound = outbound or Outbound(settings.outbound_networks)
+    events = Events(db, vault, clock)
+    links = SetupLinks(db, clock, vault, events, settings.public_url, settings.on_loopback)
+    visits = Visits(db, clock, events, settings.meta_app_id)
+    provisionings = Provisionings(db, clock, vault, events, graph, visits, links)
+    offboarding = Offboarding(db, clock, vault, events, provisionings)
+    workers = Workers(
+        db,
+        [
+            ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
+            DeliveryRunner(db, vault, clock, events, outbound),
+            LinkSweeper(db, clock, events),
+            OffboardingRunner(db, clock, vault, graph),
+        ],
+    )
+    return Service(
+        settings, deps, clock, graph, outbound, events, links, visits, provisionings, offboarding, workers
+    )  # fmt: skip
+
+
+def create_app(service: Service, *, workers: bool = True) -> FastAPI:
+    """The ASGI app; its lifespan starts and stops the service."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await service.start(workers=workers)
+        yield
+        await service.stop(workers=workers)
+
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app.state.service = service
+    app.state.deps = service.deps
+    install_problem_handlers(app)
+    install_openapi(app, service.deps, title="setuplinks", version=version("setuplinks"), description=DESCRIPTION)
+    crossing = CrossingRoutes(service.deps, service.provisionings, service.offboarding)
+    for router in (
+        tenants_api.router(service.deps, off_boarding=crossing.off_board_all),
+        customers_api.router(service.deps),
+        SetupLinkRoutes(service.deps, service.links).router(),
+        crossing.router(),
+        whatsapp_api.router(service.deps),
+        webhooks_api.router(service.deps, service.outbound, service.events),
+    ):
+        app.include_router(router)
+    app.router.routes.extend(signup_routes.routes(room(service)))
+    app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
+    app.router.routes.extend(health_routes(app, service.db))
+    app.add_middleware(RequestLog)
+    return app
+
+
+def room(service: Service) -> Room:
+    """The parts that the signup pages share."""
+    settings, db, clock = service.settings, service.db, service.clock
+    renderer = Renderer(signup_routes.STATIC_URL, settings.public_url)
+    return Room(
+        settings=settings, db=db, clock=clock, browsers=Browsers(settings, settings.key_ring, clock),
+        answers=Answers(settings, renderer), limits=Limits(settings, clock), showing=Showing(db, clock, settings),
+        returns=Returns(db, clock, service.vault), visits=service.visits, provisionings=service.provisionings,
+        offboarding=service.offboarding,
+    )  # fmt: skip

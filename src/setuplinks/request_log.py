@@ -1,0 +1,72 @@
+"""One log line and one count for each request, by its route's template: never a query string, never a secret.
+
+Owns the ASGI middleware. Static files and health checks are counted, not logged.
+"""
+
+import logging
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from setuplinks.core import metrics
+from setuplinks.core.logs import act
+
+QUIET = ("/static/", "/healthz", "/readyz", "/metrics")
+SIGNUP = "/signup/"
+
+log = logging.getLogger("setuplinks.http")
+
+
+class RequestLog:
+    """Wraps the app."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on, and tells what was answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            took = time.perf_counter() - started
+            route = _template(scope)
+            metrics.requests.labels(scope["method"], route, status).inc()
+            metrics.seconds.labels(route).observe(took)
+            if not scope["path"].startswith(QUIET):
+                act(
+                    log, "http.request", logging.WARNING if status >= 500 else logging.INFO, method=scope["method"],
+                    route=route, status=status, duration_ms=round(took * 1000, 2),
+                )  # fmt: skip
+
+
+def _template(scope: Scope) -> str:
+    """The route's template. Only JSON routes carry it in the scope; the pages' addresses are cut by hand."""
+    route = scope.get("route")
+    if route is not None and hasattr(route, "path"):
+        return str(route.path)
+    path: str = scope["path"]
+    if path.startswith(SIGNUP):
+        rest = path[len(SIGNUP) :].partition("/")
+        known = rest[2] if rest[2] in KNOWN else "…"
+        return SIGNUP + "{link}" + (f"/{known}" if rest[1] else "")
+    return path if path in PLAIN else "/static" if path.startswith("/static/") else "unmatched"
+
+
+KNOWN = frozenset(
+    {"opened", "renew", "leave", "start", "authorize", "page", "status", "not-mine", "complete", "cancel"}
+)
+PLAIN = frozenset(
+    {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/meta/callback", "/meta/notifications"}
+)
