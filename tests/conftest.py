@@ -9,6 +9,7 @@ from playwright.async_api import Browser
 from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.database import Database
 from tests.support.chromium import running_chromium
+from tests.support.customer import Customer, a_customer
 from tests.support.inbox import Inbox, running_inbox
 from tests.support.instants import TEST_BEGINS
 from tests.support.no_network import cut_off
@@ -75,3 +76,10 @@ async def clinic(acme: Tenant) -> int:
         f"/admin/tenants/{acme.id}/customers", {"name": "Clínica San Lucas", "external_id": "clinic_001"}
     )
     return int(made["id"])
+
+
+@pytest.fixture
+async def customer(service: RunningService) -> AsyncIterator[Customer]:
+    """The person who opens the link, in a browser of their own."""
+    async with a_customer(service.url) as person:
+        yield person
