@@ -40,6 +40,8 @@ from setuplinks.tenants import context
 from setuplinks.tenants.context import Deps
 from setuplinks.tenants.openapi import install_openapi
 from setuplinks.tenants.problem_answers import install_problem_handlers
+from setuplinks.tenants.routes import install
+from setuplinks.tenants.runner import AnswerEraser
 from setuplinks.webhooks import api as webhooks_api
 from setuplinks.webhooks.runner import DeliveryRunner
 from setuplinks.webhooks.service import Events
@@ -120,6 +122,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
             DeliveryRunner(db, vault, clock, events, outbound),
             LinkSweeper(db, clock, events),
             OffboardingRunner(db, clock, vault, graph),
+            AnswerEraser(deps.idempotency, clock),
         ],
     )
     return Service(
@@ -142,15 +145,15 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     install_problem_handlers(app)
     install_openapi(app, service.deps, title="setuplinks", version=version("setuplinks"), description=DESCRIPTION)
     crossing = CrossingRoutes(service.deps, service.provisionings, service.offboarding)
-    for router in (
+    install(  # the order in which a request is held against the routes: the busiest first
+        app,
+        SetupLinkRoutes(service.deps, service.links).router(),
         tenants_api.router(service.deps, off_boarding=crossing.off_board_all),
         customers_api.router(service.deps),
-        SetupLinkRoutes(service.deps, service.links).router(),
-        crossing.router(),
+        *crossing.routers(),
         whatsapp_api.router(service.deps),
         webhooks_api.router(service.deps, service.outbound, service.events),
-    ):
-        app.include_router(router)
+    )
     app.router.routes.extend(signup_routes.routes(room(service)))
     app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
     app.router.routes.extend(health_routes(app, service.db))

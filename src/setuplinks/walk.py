@@ -112,9 +112,9 @@ class Walker:
             raise WalkStopped(f"the page {reading.page} did not take the form")
         if not location.startswith(self._origin):
             played = await self._play(location, popup=False)
-            location = played["redirectUrl"]
-            if location is None:
+            if played["redirectUrl"] is None:
                 raise WalkStopped("the customer walked away from Meta's dialog")
+            location = str(played["redirectUrl"])
         return location.partition("#")[0]
 
     async def _popup(self, reading: _Reading) -> str:
@@ -141,7 +141,7 @@ class Walker:
         async with self._session.post(
             urljoin(self._origin, target), json=posted, headers={"Origin": self._origin}
         ) as answer:
-            location = (await answer.json()).get("location")
+            location: str | None = (await answer.json()).get("location")
         return urljoin(self._origin, location or data["data-check-url"])
 
     async def _play(self, dialog_url: str, *, popup: bool) -> dict[str, Any]:
@@ -163,7 +163,7 @@ class Walker:
             async with self._session.get(urljoin(self._origin, status_url)) as answer:
                 status = await answer.json()
             if status["location"]:
-                return urljoin(self._origin, status["location"])
+                return urljoin(self._origin, str(status["location"]))
             await asyncio.sleep(POLL_SECONDS)
         raise WalkStopped(f"the work was not done within {FINISHING_SECONDS:.0f} s; see {page_url}")
 

@@ -101,6 +101,14 @@ def literal_address(host: str) -> Address | None:
     return IPv4Address(value & 0xFFFFFFFF)  # out of range: wraps into something that is refused as a literal anyway
 
 
+def _canonical(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def _number(text: str) -> int:
     if text[:2].lower() == "0x":
         return int(text[2:] or "0", 16)
@@ -170,6 +178,8 @@ class Policy:
     def refuse_host(self, target: Target) -> str | None:
         """What is wrong with a webhook's host before anything is resolved; None where a name has to be looked up."""
         if target.literal is not None:
+            if not _canonical(target.host):
+                return f"an address is written as {target.literal}, or better a name is used"
             if self.allows(target.literal):
                 return None
             why = why_not_public(target.literal)

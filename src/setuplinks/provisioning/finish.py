@@ -195,7 +195,7 @@ def _columns(seen: SeenNumber, done: _Finish, before: PhoneNumber | None) -> dic
         readiness.Facts(
             token_valid=True,
             subscribed=facts.subscribed,
-            registered=facts.registered,
+            registered=facts.registered or seen.coexistence,
             name_status=seen.name_status,
             meta_status=seen.status,
             can_send=seen.can_send,
@@ -219,7 +219,7 @@ def _columns(seen: SeenNumber, done: _Finish, before: PhoneNumber | None) -> dic
         "status": "active" if readiness.is_ready(checks) else "pending",
         "disconnect_reason": None,
         "readiness": readiness.rows(checks, before.readiness if before else [], done.now),
-        "registered": facts.registered,
+        "registered": facts.registered or seen.coexistence,
         "link_id": done.link.id,
         "connected_at": done.now,
     }

@@ -108,8 +108,8 @@ class _Handlers:
         wanted = Wanted(
             url=new.url, description=new.description,
             event_types=None if new.event_types is None else tuple(new.event_types),
-            customer_id=_plain(new.customer_id), phone_id=_plain(new.phone_number_id), format=new.format, headers=new.headers,
-            rate_limit=new.rate_limit,
+            customer_id=_plain(new.customer_id), phone_id=_plain(new.phone_number_id), format=new.format,
+            headers=new.headers, rate_limit=new.rate_limit,
         ).checked()  # fmt: skip
 
         async def work() -> Answer:

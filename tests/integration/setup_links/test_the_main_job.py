@@ -33,7 +33,7 @@ async def _connected(service: RunningService, acme: Tenant, clinic: int, wishes:
 async def test_a_customer_connects_and_the_tenant_is_told(
     service: RunningService, acme: Tenant, clinic: int, inbox: Inbox, transport: str, connection_type: str
 ) -> None:
-    await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.hook_url})
+    endpoint = await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.url})
     link, walked = await _connected(
         service, acme, clinic, Wishes(transport=transport, connection_type=connection_type)
     )
@@ -48,6 +48,6 @@ async def test_a_customer_connects_and_the_tenant_is_told(
     assert number["status"] == "active"
     key = (await acme.api.get(f"/admin/tenants/{acme.id}/redirect-key")).json["key"]
     assert verify(walked.final_url or "", key.encode(), service.clock.now())
-    created = await inbox.wait_for("whatsapp.phone_number.created")
-    assert created.verified
+    [created] = await inbox.wait_for("whatsapp.phone_number.created")
+    assert created.signed_by(endpoint["secret"])
     assert created.data["phone_number_id"] == number["metaPhoneNumberId"]
