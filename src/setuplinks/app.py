@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from fastapi import FastAPI
 
+from setuplinks.branding.images import ImageRunner
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.outbound import Outbound
@@ -120,6 +121,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         [
             ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
             DeliveryRunner(db, vault, clock, events, outbound),
+            ImageRunner(db, clock, outbound),
             LinkSweeper(db, clock, events),
             OffboardingRunner(db, clock, vault, graph),
             AnswerEraser(deps.idempotency, clock),

@@ -1,7 +1,7 @@
 """Plays the customer over HTTP, without a browser: opens the link, presses the buttons, signs in at the sandbox.
 
-Owns one pretended browser: cookies, forms, the popup page's script in a few lines. It knows pages and forms only, as any
-browser does; nothing of the service is imported. The page's last redirect is never fetched.
+Owns one pretended browser: cookies, forms, the popup page's script in a few lines. It knows pages and forms only, as
+any browser does; nothing of the service is imported. The page's last redirect is never fetched.
 """
 
 import asyncio

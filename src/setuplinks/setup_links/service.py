@@ -8,6 +8,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from setuplinks.branding import images
+from setuplinks.branding.theme import build_palette
 from setuplinks.core import ids
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
@@ -86,6 +88,7 @@ class SetupLinks:
         link = self._new(tenant, customer_id, link_id, secret, asked, target, actor, sealer, now)
         await self._take_slot(tx, audience, link, target.waba_id, now)
         self._add(tx, link)
+        images.want(tx, tenant_id, link.theme, now)
         url = self._url(link_id, secret)
         announce(self._events, tx, audience, "setup_link.created", link, now, url=url, external_id=customer.external_id)
         audit.add(tx, now, tenant_id, actor, "setup_link.created", "setup_link", link_id, {"customerId": customer_id})
@@ -94,6 +97,8 @@ class SetupLinks:
     async def get(self, tenant_id: int, link_id: str) -> Made:
         """The tenant's link with its URL. Raises NotFound."""
         link = self.found(await self._db.one(store.FIND_LINK, tenant_id, link_id))
+        missing = await images.warnings(self._db, tenant_id, link.theme)
+        link = replace(link, warnings=[*link.warnings, *missing])
         return Made(link, self.url(link, await self._vault.tenant(tenant_id)))
 
     def found(self, row: Row | None) -> SetupLink:
@@ -114,9 +119,12 @@ class SetupLinks:
         if tenant is None or not link.is_open(now):
             raise LinkEnded()
         values = changes(body, tenant, now, loopback=self._loopback)
+        if "theme" in values:
+            values["warnings"] = repairs(tenant, values["theme"])
         moved = replace(link, **values)
         settled = store.settled(moved, await store.visits(tx, link)) if "expires_at" in values else {}
         store.change(tx, link, now, **values, **settled)
+        images.want(tx, tenant_id, moved.theme, now)
         audit.add(tx, now, tenant_id, actor, "setup_link.changed", "setup_link", link_id, {"fields": sorted(values)})
         moved = replace(moved, **{**settled, "phase": Phase(settled.get("phase", link.phase))})
         return Made(moved, self.url(moved, sealer))
@@ -177,8 +185,8 @@ class SetupLinks:
             prefill=asked.prefill, phone_provisioning=asked.phone_provisioning, country_isos=asked.country_isos,
             sync_history=asked.sync_history, issue_api_key=asked.issue_api_key, reconnect_phone_id=target.phone_id,
             reconnect_waba_id=target.waba_id or None, resulting_waba_id=None, resulting_phone_ids=[],
-            failure_code=None, failure_message=None, failure_step=None, failure_retryable=None, warnings=[],
-            ended_reason=None, renewal_requested_at=None, created_by=actor,
+            failure_code=None, failure_message=None, failure_step=None, failure_retryable=None,
+            warnings=repairs(tenant, asked.theme), ended_reason=None, renewal_requested_at=None, created_by=actor,
         )  # fmt: skip
 
     async def _take_slot(self, tx: Unit, audience: Audience, link: SetupLink, waba_id: int, now: int) -> None:
@@ -217,6 +225,11 @@ class SetupLinks:
             int(link.phone_provisioning), _json(link.country_isos), int(link.sync_history), int(link.issue_api_key),
             link.reconnect_phone_id, link.reconnect_waba_id, _json(link.warnings), link.created_by,
         )  # fmt: skip
+
+
+def repairs(tenant: Tenant, theme: dict[str, Any]) -> list[str]:
+    """What was changed in the link's colours so that everybody can read the page; nothing without own colours."""
+    return list(build_palette({**tenant.theme, **theme}, tenant.name).warnings) if theme else []
 
 
 def _json(value: object) -> str:

@@ -16,6 +16,7 @@ from starlette.types import Scope
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
 from setuplinks.signup.callback import Callback
+from setuplinks.signup.images import Images
 from setuplinks.signup.link_pages import LinkPages
 from setuplinks.signup.rendering import STATIC_DIRECTORY
 from setuplinks.signup.room import Room
@@ -59,6 +60,7 @@ def routes(room: Room) -> list[BaseRoute]:
 
     return [
         Mount(STATIC_URL, _Files(directory=STATIC_DIRECTORY)),
+        Route("/signup/images/{tenant:int}/{image}", Images(room).show, methods=["GET"]),
         Route("/meta/callback", _kind(room, callback.page), methods=["GET"]),
         Route("/signup/{link}", _kind(room, show), methods=["GET"]),
         Route("/signup/{link}/leave", _kind(room, leave), methods=["GET"]),

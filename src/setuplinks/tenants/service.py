@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from setuplinks.branding import images
 from setuplinks.branding.theme import ThemeInvalid, validate_theme
 from setuplinks.core import wire
 from setuplinks.core.db.database import Database
@@ -67,6 +68,7 @@ async def create(tx: Unit, db: Database, vault: Vault, wish: Wish, *, now: int, 
     )  # fmt: skip
     made = _as_wished(blank, wish, loopback)
     store.insert(tx, RaceLost(), made)
+    images.want(tx, tenant_id, made.theme, now)
     audit.add(tx, now, tenant_id, actor, "tenant.created", "tenant", tenant_id, {"name": made.name})
     return made
 
@@ -80,6 +82,7 @@ async def update(tx: Unit, tenant_id: int, wish: Wish, *, now: int, actor: str, 
     changed = [name for name in Tenant.__dataclass_fields__ if getattr(old, name) != getattr(new, name)]
     new = replace(new, version=old.version + 1, updated_at=now)
     store.update(tx, RaceLost(), new, old.version)
+    images.want(tx, tenant_id, new.theme, now)
     if new.status != old.status:
         tx.wake(CHANNEL)
     audit.add(tx, now, tenant_id, actor, "tenant.updated", "tenant", tenant_id, {"changed": changed})
