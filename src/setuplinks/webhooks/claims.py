@@ -30,11 +30,20 @@ RETURNING s.tenant_id, s.endpoint_id
 PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
 
 # $1 tenant, $2 endpoint, $3 now, $4 the parked value, $5 lease in µs, $6 cap of the endpoint, $7 room in this process
+#
+# The rate limit is a bucket of one second's tokens. `in_flight` is what was under way after the latest TAKE: the ledger
+# reads from it whether a finished try frees a place that others wait for.
+_TOKENS = "coalesce(s.tokens, e.rate_limit) + ($3 - coalesce(s.tokens_at, $3)) * e.rate_limit / 1000000.0"
+
 _NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
 _BUSY_SQLITE = f"""(
     SELECT count(*) FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
     AND due_at > $3 AND due_at <= $3 + 2 * $5 AND lease_until > {_NOW_SQLITE}
 )"""  # noqa: S608 - constants of this module
+_ENDPOINT_SQLITE = """
+    FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
+    WHERE s.tenant_id = $1 AND s.endpoint_id = $2
+"""
 _TAKE_SQLITE = f"""
 UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {_NOW_SQLITE} + $5
 WHERE tenant_id = $1 AND id IN (
@@ -42,91 +51,99 @@ WHERE tenant_id = $1 AND id IN (
     AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) ORDER BY due_at, id LIMIT (
         SELECT CASE
             WHEN e.status <> 'enabled' OR e.deleted_at IS NOT NULL THEN 0
-            WHEN s.breaker_until IS NULL THEN max(0, min($6 - {_BUSY_SQLITE}, $7))
+            WHEN s.breaker_until IS NULL THEN max(0, min($6 - {_BUSY_SQLITE}, $7,
+                coalesce(CAST(min(e.rate_limit, {_TOKENS}) AS INTEGER), $7)))
             WHEN s.breaker_until <= $3 AND {_BUSY_SQLITE} = 0 THEN 1
             ELSE 0 END
-        FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
-        WHERE s.tenant_id = $1 AND s.endpoint_id = $2
+        {_ENDPOINT_SQLITE}
     )
 ) RETURNING id, event_id, event_type, attempts, manual
 """  # noqa: S608 - constants of this module
+# changes() is what the statement before has taken.
 _SETTLE_SQLITE = f"""
 UPDATE endpoint_state SET
-    in_flight = seen.busy,
+    in_flight = aim.busy, tokens = aim.tokens, tokens_at = $3,
     next_due = CASE
-        WHEN next_due = $4 THEN seen.target
-        WHEN seen.target IS NULL THEN next_due
-        WHEN next_due IS NULL THEN seen.target
-        ELSE min(next_due, seen.target) END
+        WHEN next_due = $4 THEN aim.target
+        WHEN aim.target IS NULL THEN next_due
+        WHEN next_due IS NULL THEN aim.target
+        ELSE min(next_due, aim.target) END
 FROM (
-    SELECT busy, CASE
+    SELECT busy, tokens, CASE
         WHEN closed OR rest IS NULL THEN NULL
         WHEN breaker_until > $3 THEN breaker_until
         WHEN rest > $3 THEN rest
         WHEN busy >= $6 OR breaker_until IS NOT NULL THEN $3 + $5
+        WHEN tokens < 1 THEN $3 + 1 + CAST((1 - tokens) * 1000000 / rate_limit AS INTEGER)
         ELSE rest END AS target
     FROM (
-        SELECT {_BUSY_SQLITE} AS busy, s.breaker_until AS breaker_until,
+        SELECT {_BUSY_SQLITE} AS busy, s.breaker_until AS breaker_until, e.rate_limit AS rate_limit,
+            min(e.rate_limit, {_TOKENS}) - changes() AS tokens,
             e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed,
             (SELECT min(due_at) FROM delivery
              WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending') AS rest
-        FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
-        WHERE s.tenant_id = $1 AND s.endpoint_id = $2
+        {_ENDPOINT_SQLITE}
     )
-) AS seen WHERE tenant_id = $1 AND endpoint_id = $2
+) AS aim WHERE tenant_id = $1 AND endpoint_id = $2
 """  # noqa: S608 - constants of this module
 
 _NOW_POSTGRES = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+# The tokens that a row with a rate limit has now; least() passes over the null of a row without one, so it is asked.
 _TAKE_POSTGRES = f"""
-WITH clock AS MATERIALIZED (SELECT {_NOW_POSTGRES} AS now),
+WITH given AS MATERIALIZED (
+    SELECT {_NOW_POSTGRES} AS db_now, CAST($3 AS bigint) AS now, CAST($3 AS bigint) + CAST($5 AS bigint) AS lease_end,
+        CAST($6 AS bigint) AS cap, CAST($7 AS bigint) AS most
+),
 held AS MATERIALIZED (
-    SELECT s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed
+    SELECT s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed, e.rate_limit,
+        CASE WHEN e.rate_limit IS NOT NULL THEN least(e.rate_limit, {_TOKENS.replace("$3", "CAST($3 AS bigint)")})
+        END AS tokens
     FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
     WHERE s.tenant_id = $1 AND s.endpoint_id = $2 FOR UPDATE OF s
 ),
 room AS MATERIALIZED (
-    SELECT breaker_until, closed, busy, CASE
+    SELECT breaker_until, closed, rate_limit, tokens, busy, CASE
         WHEN closed THEN 0
-        WHEN breaker_until IS NULL THEN greatest(0, least(CAST($6 AS bigint) - busy, CAST($7 AS bigint)))
-        WHEN breaker_until <= $3 AND busy = 0 THEN 1
+        WHEN breaker_until IS NULL THEN greatest(0, least(cap - busy, most, CAST(floor(tokens) AS bigint)))
+        WHEN breaker_until <= now AND busy = 0 THEN 1
         ELSE 0 END AS free
-    FROM held, LATERAL (
-        SELECT count(*) AS busy FROM delivery, clock WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
-        AND due_at > $3 AND due_at <= CAST($3 AS bigint) + 2 * CAST($5 AS bigint) AND lease_until > clock.now
+    FROM given, held, LATERAL (
+        SELECT count(*) AS busy FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
+        AND due_at > now AND due_at <= lease_end + CAST($5 AS bigint) AND lease_until > db_now
     ) AS counted
 ),
 picked AS MATERIALIZED (
-    SELECT d.id FROM delivery d, clock WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
-    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= clock.now)
+    SELECT d.id FROM delivery d, given WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
+    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now)
     ORDER BY d.due_at, d.id LIMIT (SELECT free FROM room)
 ),
 taken AS (
-    UPDATE delivery d SET attempts = d.attempts + 1, due_at = CAST($3 AS bigint) + CAST($5 AS bigint),
-        lease_until = clock.now + CAST($5 AS bigint)
-    FROM picked, clock WHERE d.tenant_id = $1 AND d.id = picked.id AND d.status = 'pending'
-    AND (d.lease_until IS NULL OR d.lease_until <= clock.now)
+    UPDATE delivery d SET attempts = d.attempts + 1, due_at = lease_end, lease_until = db_now + CAST($5 AS bigint)
+    FROM picked, given WHERE d.tenant_id = $1 AND d.id = picked.id AND d.status = 'pending'
+    AND (d.lease_until IS NULL OR d.lease_until <= db_now)
     RETURNING d.id, d.event_id, d.event_type, d.attempts, d.manual
 ),
 seen AS MATERIALIZED (
-    SELECT room.breaker_until, room.closed, room.busy + (SELECT count(*) FROM picked) AS busy,
+    SELECT room.breaker_until, room.closed, room.rate_limit, room.busy + count AS busy, room.tokens - count AS tokens,
         least(
             (SELECT d.due_at FROM delivery d WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
              AND d.due_at IS NOT NULL AND d.id NOT IN (SELECT id FROM picked) ORDER BY d.due_at LIMIT 1),
-            (SELECT CAST($3 AS bigint) + CAST($5 AS bigint) FROM picked LIMIT 1)
+            CASE WHEN count > 0 THEN lease_end END
         ) AS rest
-    FROM room
+    FROM given, room, (SELECT count(*) FROM picked) AS chosen
 ),
 settled AS (
-    UPDATE endpoint_state s SET in_flight = aim.busy, next_due = CASE
+    UPDATE endpoint_state s SET in_flight = aim.busy, tokens = aim.tokens, tokens_at = aim.now, next_due = CASE
         WHEN s.next_due = $4 THEN aim.target ELSE least(s.next_due, aim.target) END
     FROM (
-        SELECT busy, CASE
+        SELECT busy, tokens, now, CASE
             WHEN closed OR rest IS NULL THEN NULL
-            WHEN breaker_until > $3 THEN breaker_until
-            WHEN rest > $3 THEN rest
-            WHEN busy >= $6 OR breaker_until IS NOT NULL THEN CAST($3 AS bigint) + CAST($5 AS bigint)
+            WHEN breaker_until > now THEN breaker_until
+            WHEN rest > now THEN rest
+            WHEN busy >= cap OR breaker_until IS NOT NULL THEN lease_end
+            WHEN tokens < 1 THEN now + 1 + CAST((1 - tokens) * 1000000 / rate_limit AS bigint)
             ELSE rest END AS target
-        FROM seen
+        FROM seen, given
     ) AS aim WHERE s.tenant_id = $1 AND s.endpoint_id = $2
 )
 SELECT * FROM taken

@@ -253,3 +253,20 @@ async def test_what_a_receiver_echoes_is_kept_without_a_links_secret(room: Room,
     [attempt] = (await room.the_delivery(endpoint))["attempts"]
     assert "0123456789abcdefghjkmnpqrs" not in attempt["responseStart"]
     assert attempt["responseStart"].startswith("bad url https://a.example/signup/")
+
+
+async def test_a_rate_limit_is_held_over_bursts_and_without_loss(room: Room, inbox: Inbox) -> None:
+    limited = await room.endpoint(inbox.url, rateLimit=2)
+    for _ in range(7):
+        await room.emit()
+    arrived = []
+    for _ in range(5):
+        await room.drain()
+        arrived.append(len(inbox.received))
+        due = await room.runner.next_due()
+        assert due is not None
+        room.clock.advance(max(0, min(due - room.clock.now(), 1 * SECOND)))
+    assert arrived == [2, 3, 4, 5, 6], "two at once, then one each half second"
+    room.clock.advance(1 * SECOND)
+    await room.drain()
+    assert {one["status"] for one in await room.deliveries(limited)} == {"delivered"}
