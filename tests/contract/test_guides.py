@@ -1,4 +1,4 @@
-"""The guides' samples run: verifiers against signatures made by our own code, requests against the rules for bodies.
+"""The guides' samples run: verifiers against signatures made by our own code, requests against the running service.
 
 Node runs where it is found, PHP likewise; where one is missing, its samples are held against the steps of the rule.
 """
@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,14 +19,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from setuplinks.core import wire
-from setuplinks.core.clock import DAY, MINUTE, SECOND
-from setuplinks.customers.api import NewCustomer
+from setuplinks.core.clock import SECOND, ManualClock
+from setuplinks.core.db.database import Database
 from setuplinks.setup_links.codes import CODES
-from setuplinks.setup_links.request import NewSetupLink
-from setuplinks.tenants.api import TenantPatch
 from setuplinks.tenants.redirects import OURS, signed_redirect
+from setuplinks.walk import Wishes, walk
 from setuplinks.webhooks import signing
+from tests.support.service import RunningService, Tenant, running_service
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "integrate.md"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
@@ -316,26 +315,39 @@ def test_the_node_receiver_works_once_for_each_id(tmp_path: Path) -> None:
 
 
 # -- requests and words ----------------------------------------------------------------------------------------------
-def bodies(path_end: str) -> list[bytes]:
-    """The JSON bodies of the guide's requests whose path ends so."""
-    found = []
-    for fence in fences("sh"):
-        for method, path, body in re.findall(r"curl -s -X (POST|PATCH) \"([^\"]+)\".*?-d '(.*?)'\n", fence, re.S):
-            assert method
-            if path.endswith(path_end):
-                found.append(body.encode())
-    return found
+REQUEST = re.compile(r'^curl -s (?:-X (\w+) )?"\$API([^"]+)"(?:(?:(?!^curl).)*?-d \'(.*?)\'\n)?', re.M | re.S)
 
 
-def test_the_bodies_of_the_requests_are_taken() -> None:
-    customers = [wire.decode(body, NewCustomer) for body in bodies("/customers")]
-    links = [wire.decode(body.replace(b"<internal_phone_id>", b"9"), NewSetupLink) for body in bodies("/setup-links")]
-    themes = [wire.decode(body, TenantPatch) for body in bodies("$TENANT")]
-    assert [(len(customers), len(links), len(themes))] == [(1, 2, 1)]
-    assert customers[0].external_id == "clinic_001"
-    assert links[0].expires_at is not None
-    assert NOW * SECOND + 5 * MINUTE < links[0].expires_at < NOW * SECOND + 90 * DAY
-    assert links[1].reconnect_phone_number_id == 9
+@pytest.fixture
+async def service(
+    db: Database, clock: ManualClock, data_dir: Path, database_url: str | None
+) -> AsyncIterator[RunningService]:
+    """With running workers, since the walk waits for them as a browser would."""
+    async with running_service(db, clock, data_dir, database_url, workers=True) as running:
+        yield running
+
+
+async def test_the_requests_of_the_guide_work_as_they_stand(acme: Tenant) -> None:
+    words = {"$TENANT": str(acme.id)}
+    done = []
+    for method, path, body in REQUEST.findall("\n".join(fences("sh"))):
+        for word, value in words.items():
+            path, body = path.replace(word, value), body.replace(word, value)  # noqa: PLW2901 - read, then used
+        reply = await acme.api.call(method or "GET", path, body.encode() or None)
+        assert reply.status in {200, 201}, (path, reply.body)
+        done.append(f"{method or 'GET'} {urlsplit(path).path.rpartition('/')[2]}")
+        if done[-1] == "POST customers":
+            words["$CUSTOMER"] = str(reply.json["id"])
+        elif done[-1] == "POST setup-links" and "$LINK" not in words:
+            words["$LINK"] = reply.json["id"]
+            walked = await walk(reply.json["url"], Wishes())
+            assert urlsplit(walked.final_url or "").path == "/onboarding/success"
+        elif done[-1] == "GET phone-numbers":
+            words["<internal_phone_id>"] = str(reply.json["data"][0]["id"])
+    assert done == [
+        "POST customers", "POST setup-links", f"PATCH {acme.id}", "POST webhook-endpoints", "GET redirect-key",
+        "GET phone-numbers", f"GET {words['$LINK']}", "GET events", "POST setup-links",
+    ]  # fmt: skip
 
 
 def test_the_verifiers_know_every_name_that_we_add() -> None:
