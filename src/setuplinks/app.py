@@ -11,7 +11,7 @@ from setuplinks.branding.images import ImageRunner
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.outbound import Outbound
-from setuplinks.core.vault import Vault
+from setuplinks.core.vault import Rewrapper, Vault
 from setuplinks.customers import api as customers_api
 from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
@@ -44,6 +44,7 @@ from setuplinks.tenants.problem_answers import install_problem_handlers
 from setuplinks.tenants.routes import install
 from setuplinks.tenants.runner import AnswerEraser
 from setuplinks.webhooks import api as webhooks_api
+from setuplinks.webhooks.retention import Retention
 from setuplinks.webhooks.runner import DeliveryRunner
 from setuplinks.webhooks.service import Events
 from setuplinks.whatsapp import api as whatsapp_api
@@ -125,6 +126,8 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
             LinkSweeper(db, clock, events),
             OffboardingRunner(db, clock, vault, graph),
             AnswerEraser(deps.idempotency, clock),
+            Rewrapper(vault, clock),
+            Retention(db, clock, event_days=settings.retention_events, attempt_days=settings.retention_attempts),
         ],
     )
     return Service(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from setuplinks.core.clock import SECOND, Clock
+from setuplinks.core.clock import HOUR, SECOND, Clock
 from setuplinks.core.problems import Problem
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INSTALLATION = 0
 CACHE_FOR = 30 * SECOND
+REWRAP_EVERY = HOUR
 VERSION = 1
 _HEAD = struct.Struct(">BI")  # format version, data key id
 _NONCE = 12
@@ -210,3 +211,27 @@ class Vault:
         wrapped = self._ring.wrap(tenant_id, key_id, plain)
         row = (tenant_id, key_id, self._ring.current, wrapped, self._clock.now())
         return Sealer(tenant_id, {key_id: AESGCM(plain)}), row
+
+
+class Rewrapper:
+    """Wraps data keys that an older master key still holds under the current one, in the background; a runner.
+
+    A restart with another first key in the ring starts it; it looks again once an hour.
+    """
+
+    name = "key-rewrapper"
+    channel = "master-keys"
+
+    def __init__(self, vault: Vault, clock: Clock) -> None:
+        self._vault, self._clock = vault, clock
+        self._due = 0
+
+    async def run_once(self) -> int:
+        """One batch; how many keys were wrapped again. Raises VaultClosed where an older master key is gone."""
+        now = self._clock.now()
+        if now < self._due:
+            return 0
+        done = await self._vault.rewrap()
+        if not done:
+            self._due = now + REWRAP_EVERY
+        return done
