@@ -156,7 +156,7 @@ class Endpoints:
             problem, store.CHANGE_ENDPOINT, tenant_id, endpoint_id, *_columns(wanted, sealer, endpoint_id),
             wanted.status, reason, now, old.version,
         )  # fmt: skip
-        if wanted.status == "enabled" and (old.status != "enabled" or wanted.url != old.url):
+        if wanted.status == "enabled" and ("status" in changes or wanted.url != old.url):
             self._start_afresh(tx, tenant_id, endpoint_id, now)
         names = sorted(name for name in changes if name != "headers" or changes[name] != old.headers)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.updated", TABLE, endpoint_id, {"fields": names})

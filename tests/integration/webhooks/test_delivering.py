@@ -270,3 +270,17 @@ async def test_a_rate_limit_is_held_over_bursts_and_without_loss(room: Room, inb
     room.clock.advance(1 * SECOND)
     await room.drain()
     assert {one["status"] for one in await room.deliveries(limited)} == {"delivered"}
+
+
+async def test_enabling_closes_an_open_breaker_at_once(room: Room, inbox: Inbox) -> None:
+    endpoint = await room.endpoint(inbox.url)
+    inbox.otherwise = Answer(500)
+    for _ in range(6):
+        await room.emit()
+    await room.drain()
+    await room.emit()
+    assert await room.drain() == 0
+    inbox.otherwise = Answer(200)
+    await room.call("POST", f"/admin/webhook-endpoints/{endpoint['id']}/enable")
+    assert await room.drain() == 1
+    assert (await room.state(endpoint))["failures"] == 0
