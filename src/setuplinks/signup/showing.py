@@ -97,9 +97,9 @@ class Showing:
             asked_by=row["tenant_name"],
             logo_path=images.get("logo"),
             background_path=images.get("background"),
-            help_url=self._settings.help_url,
-            privacy_url=self._settings.privacy_url,
-            terms_url=self._settings.terms_url,
+            help_url=theme.get("helpUrl") or self._settings.help_url,
+            privacy_url=theme.get("privacyUrl") or self._settings.privacy_url,
+            terms_url=theme.get("termsUrl") or self._settings.terms_url,
         )
         if len(self._brands) >= KEPT_BRANDS:
             self._brands.clear()
