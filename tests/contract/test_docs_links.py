@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from setuplinks.provisioning.machine import PLANS
+from setuplinks.sandbox.scenarios import SCENARIOS
+from setuplinks.settings import PREFIX, SECRETS, Settings
 from setuplinks.setup_links.codes import CODES
 from setuplinks.setup_links.machine import STATUS, Phase
 from setuplinks.webhooks.models import EVENT_TYPES
@@ -22,6 +24,7 @@ DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 PARTS = ["Context", "Decision", "Consequences", "Alternatives"]
 FENCE = re.compile(r"^( *)```.*?^\1```$", re.M | re.S)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+ROUTE = re.compile(r"\b(GET|POST|PUT|PATCH|DELETE) (/admin/[^\s`?]+)")
 ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:")
 
 
@@ -97,3 +100,33 @@ def test_the_concepts_have_every_row_of_a_links_life() -> None:
 def test_a_document_names_no_event_that_does_not_exist(path: Path) -> None:
     named = set(re.findall(r"`((?:setup_link|whatsapp|webhook|webhook_endpoint)\.[a-z_.]+[a-z])`", prose(path)))
     assert {name for name in named if name not in EVENT_TYPES} == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_a_document_names_no_setting_that_does_not_exist(path: Path) -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known |= {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+    named = re.findall(rf"\b{PREFIX}[A-Z_]*[A-Z]\b(?!_|…)", path.read_text(encoding="utf-8"))
+    assert set(named) - known == set()
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+def test_a_document_names_no_route_that_does_not_exist(path: Path) -> None:
+    reference = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    known = {(method, shape(route)) for method, route in ROUTE.findall(reference)}
+    named = {(method, shape(route)) for method, route in ROUTE.findall(path.read_text(encoding="utf-8"))}
+    assert named - known == set()
+    assert known
+
+
+def shape(route: str) -> str:
+    return re.sub(r"\{\w+\}", "{}", route)
+
+
+def test_the_guide_to_local_development_names_scenarios_that_exist() -> None:
+    text = (DOCS / "guides" / "local-development.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| [^|]+ \| (`\w+`[^|]*) \| [^|]+ \|$", text, re.M)
+    named = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
+    named |= set(re.findall(r'(?:--scenario |"next": ")(\w+)', text))
+    assert len(named) > 15
+    assert named - set(SCENARIOS) == set()
