@@ -186,7 +186,9 @@ class SharedCommits:
         for (sql, guarded), run in groupby(range(len(shape)), key=shape.__getitem__):
             writes = [(index, unit.writes[position]) for position in run for index, unit in enumerate(group)]
             if not guarded:
-                await connection.executemany(sql, [write.params for _, write in writes])
+                # One order of rows for all groups, so that two of them do not deadlock; the same row keeps its order.
+                rows = sorted((write.params for _, write in writes), key=_row_key)
+                await connection.executemany(sql, rows)
                 continue
             touched = [0] * len(writes)
             for row in await connection.fetchmany(
@@ -212,6 +214,11 @@ class SharedCommits:
         if status != "COMMIT":
             # PostgreSQL answers the COMMIT of a failed transaction with a cheerful ROLLBACK.
             raise asyncpg.InFailedSQLTransactionError("the transaction was rolled back")
+
+
+def _row_key(params: tuple[object, ...]) -> tuple[str, ...]:
+    """Rows are named by their text's first two parameters: tenant and id."""
+    return tuple(repr(value) for value in params[:2])
 
 
 def _end_all(group: list[_Waiting], failure: BaseException | None = None) -> None:
