@@ -1,44 +1,87 @@
-"""A person connects a number in a real browser, from the link to the company's own page."""
+"""A person connects a number, from the link to the company's own page: by popup, by full page, beside the app."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
 
-from tests.support.inbox import Answer, Inbox
-from tests.support.meta_dialog import MetaDialog
-from tests.support.service import RunningService
+from tests.e2e.person import COEXISTENCE, CONNECTED, Person
+from tests.e2e.scene import Scene
 
-
-@pytest.fixture
-async def page(browser: Browser) -> AsyncIterator[Page]:
-    context = await browser.new_context()
-    yield await context.new_page()
-    await context.close()
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+DIALOG = ["business", "number", "profile", "phone", "verify", "permissions", "finish"]
+BESIDE_THE_APP = ["business", "phone", "verify", "permissions", "finish"]
 
 
-async def new_link(service: RunningService, inbox: Inbox, **fields: Any) -> str:
-    """A link of a fresh tenant, whose webhooks and whose website are the inbox."""
-    inbox.otherwise = Answer(headers={"content-type": "text/html"}, body=b"<h1>Welcome back</h1>")
-    site = inbox.url.replace("127.0.0.1", "localhost")
-    acme = await service.new_tenant("Acme SaaS", allowedRedirectHosts=[site.removesuffix("/hooks")])
-    await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.url})
-    clinic = await acme.api.made(f"/admin/tenants/{acme.id}/customers", {"name": "Clínica San Lucas"})
-    wanted = {"successRedirectUrl": f"{site}/success", "failureRedirectUrl": f"{site}/failed", **fields}
-    link = await acme.api.made(f"/admin/customers/{clinic['id']}/setup-links", wanted)
-    return str(link["url"])
+async def all_is_told(scene: Scene, link: dict[str, Any], connection_type: str) -> None:
+    """What must stand everywhere after a connection."""
+    told = await scene.told("whatsapp.phone_number.created")
+    [number] = await scene.numbers()
+    shown = await scene.of(link)
+    assert (shown["status"], shown["url"], shown["resultingPhoneNumberIds"]) == ("completed", None, [number["id"]])
+    assert (number["status"], number["connectionType"]) == ("active", connection_type)
+    assert told["phone_number_id"] == number["metaPhoneNumberId"]
+    [landing] = scene.company.landings
+    assert landing.parameters["status"] == "success"
+    assert landing.parameters["phone_number_id"] == number["metaPhoneNumberId"]
+    assert landing.parameters["external_id"] == "clinic_001"
 
 
-async def test_a_dedicated_number_by_popup(live_service: RunningService, inbox: Inbox, page: Page) -> None:
-    await page.goto(await new_link(live_service, inbox))
-    await page.get_by_role("button", name="Continue").click()
-    await page.get_by_text("A number for Acme SaaS alone").click()
-    await page.get_by_role("button", name="Continue with Facebook").click()
-    async with page.expect_popup() as opened:
-        await page.get_by_role("button", name="Open Facebook").first.click()
-    await MetaDialog(await opened.value, business_name="Clínica San Lucas", number="new").finish()
-    await expect(page.get_by_role("heading", name="Your WhatsApp is connected")).to_be_visible(timeout=15_000)
-    await inbox.wait_for("whatsapp.phone_number.created")
-    await page.wait_for_url("**/hooks/success?*status=success*")
-    assert "waba_id=" in page.url
+async def test_a_dedicated_number_by_popup(any_scene: Scene, person: Person) -> None:
+    link = await any_scene.link()
+    await person.begins(link["url"])
+    dialog = await person.opens_facebook()
+    await person.photograph("sign-in")
+    assert await dialog.finish() == DIALOG
+    await person.sees(CONNECTED, "done")
+    await person.reads("Clínica San Lucas")
+    await person.is_back_at_the_company()
+    await all_is_told(any_scene, link, "dedicated")
+
+
+async def test_a_dedicated_number_by_the_full_page_on_a_phone(any_scene: Scene, person_on_a_phone: Person) -> None:
+    link = await any_scene.link()
+    await person_on_a_phone.begins(link["url"])
+    assert await person_on_a_phone.at_facebook().finish() == DIALOG
+    await person_on_a_phone.sees(CONNECTED, "done")
+    await person_on_a_phone.goes_back_to_the_company()
+    await all_is_told(any_scene, link, "dedicated")
+
+
+async def test_a_number_that_stays_in_its_app(any_scene: Scene, person: Person) -> None:
+    link = await any_scene.link()
+    await person.begins(link["url"], COEXISTENCE)
+    assert await (await person.opens_facebook()).finish() == BESIDE_THE_APP
+    await person.sees(CONNECTED, "done")
+    await person.goes_back_to_the_company()
+    await all_is_told(any_scene, link, "coexistence")
+    assert "register" not in {call["call"] for call in await any_scene.sandbox.calls()}
+
+
+async def test_one_press_leads_to_facebook_where_the_link_leaves_no_choice(
+    scene: Scene, person_on_a_phone: Person
+) -> None:
+    link = await scene.link(allowedConnectionTypes=["dedicated"])
+    await person_on_a_phone.begins(link["url"], None)
+    assert await person_on_a_phone.at_facebook().screen() == "business"
+    assert (await scene.of(link))["phase"] == "authorizing"
+
+
+async def test_the_popup_by_https_with_the_cookie_of_production(secure_scene: Scene, person: Person) -> None:
+    link = await secure_scene.link()
+    await person.connects(link["url"])
+    [cookie] = await person.context.cookies(secure_scene.service.url)
+    assert cookie["name"].startswith("__Host-")
+    assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Lax")
+    await person.goes_back_to_the_company()
+    await all_is_told(secure_scene, link, "dedicated")
+
+
+async def test_the_full_page_by_https_with_the_cookie_of_production(
+    secure_scene: Scene, person_on_a_phone: Person
+) -> None:
+    link = await secure_scene.link()
+    await person_on_a_phone.begins(link["url"])
+    await person_on_a_phone.at_facebook().finish()
+    await person_on_a_phone.sees(CONNECTED)
+    await person_on_a_phone.goes_back_to_the_company()
+    await all_is_told(secure_scene, link, "dedicated")

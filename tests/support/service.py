@@ -6,6 +6,7 @@ test's own time: nothing runs behind a test's back unless it asks for running wo
 
 import base64
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.settings import Settings
 from tests.support import sandbox as meta
 from tests.support.api import Api
-from tests.support.loopback import bound_socket, port_of, serving
+from tests.support.loopback import Certificate, bound_socket, port_of, serving
 from tests.support.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -115,16 +116,27 @@ async def running_service(
     database_url: str | None = None,
     *,
     workers: bool = False,
+    tls: Certificate | None = None,
     **more: Any,
 ) -> AsyncIterator[RunningService]:
-    """Service and sandbox, each knowing the other's address, for the length of the block; `more` are settings."""
+    """Service and sandbox, each knowing the other's address, for the length of the block; `more` are settings.
+
+    With `tls` the service is reached by https only, as in production.
+    """
     # The whole service is read here and not above, so that a unit test starts without it.
     from setuplinks import app  # noqa: PLC0415
 
     with bound_socket() as place:
-        public_url = f"http://127.0.0.1:{port_of(place)}"
-        async with meta.running_sandbox(clock, public_url) as sandbox, aiohttp.ClientSession() as session:
+        public_url = f"{'https' if tls else 'http'}://127.0.0.1:{port_of(place)}"
+        trusted = ssl.create_default_context(cafile=tls.certificate) if tls else True
+        connector = aiohttp.TCPConnector(ssl=trusted)
+        # The sandbox trusts no certificate of a test: it notifies nobody then.
+        told = None if tls else public_url
+        async with (
+            meta.running_sandbox(clock, told) as sandbox,
+            aiohttp.ClientSession(connector=connector) as session,
+        ):
             settings = settings_for(public_url, sandbox.url, data_dir, database_url, **more)
             parts = app.build(settings, db, clock)
-            async with serving(app.create_app(parts, workers=workers), place):
+            async with serving(app.create_app(parts, workers=workers), place, tls):
                 yield RunningService(parts, clock, sandbox, Api(public_url, OPERATOR_KEY, session))

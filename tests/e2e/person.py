@@ -1,0 +1,117 @@
+"""The customer in a real browser: reads headings, presses buttons, opens Facebook, and is photographed on the way.
+
+Owns one browser context and what it complained of. Whatever a page prints as an error, and whatever its policy held
+back, fails the test at its end: `complaints` must be empty then.
+"""
+
+import re
+from pathlib import Path
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, WebError, expect
+
+from tests.support.meta_dialog import MetaDialog
+
+ALBUM = Path("test-results/e2e")
+SLOW_MS = 15_000  # two cores are shared with other tests
+READY = "() => window.FB && Object.values(FB.sandboxChecks || {x: 'pending'}).every(state => state !== 'pending')"
+COEXISTENCE, DEDICATED = "Keep my WhatsApp app", "A number for Acme SaaS alone"
+CONNECTED = "Your WhatsApp is connected"
+
+
+class Person:
+    """One browser. `page` is the tab that she looks at."""
+
+    def __init__(self, context: BrowserContext, page: Page, album: str) -> None:
+        self.context, self.page = context, page
+        self.complaints: list[str] = []
+        self._album, self._photographs = ALBUM / album, 0
+        context.set_default_timeout(SLOW_MS)
+        context.on("console", self._printed)
+        context.on("weberror", self._failed)
+
+    async def opens(self, url: str) -> None:
+        """Goes to an address in the tab."""
+        await self.page.goto(url)
+
+    async def sees(self, heading: str, photograph: str | None = None) -> None:
+        """Waits until the page with that heading is there."""
+        await expect(self.page.get_by_role("heading", level=1)).to_contain_text(heading, timeout=SLOW_MS)
+        if photograph:
+            await self.photograph(photograph)
+
+    async def reads(self, text: str) -> None:
+        """Waits until that text can be read on the page."""
+        await expect(self.page.get_by_text(text).first).to_be_visible(timeout=SLOW_MS)
+
+    async def presses(self, name: str) -> None:
+        """Presses a button."""
+        await self.page.get_by_role("button", name=name, exact=True).first.click()
+
+    async def follows(self, name: str) -> None:
+        """Follows a link of the page."""
+        await self.page.get_by_role("link", name=name).first.click()
+
+    async def begins(self, url: str, how: str | None = DEDICATED) -> None:
+        """Opens a setup link and goes on to Facebook's step; `how` is None where the link leaves no choice."""
+        await self.opens(url)
+        await self.sees("Connect your WhatsApp to Acme SaaS", "landing")
+        await self.presses("Continue with Facebook")
+        if how:
+            await self.chooses(how)
+
+    async def chooses(self, how: str) -> None:
+        """Answers how the number will be used."""
+        await self.sees("How will you use this number?", "choose")
+        await self.page.get_by_text(how).click()  # the whole card is the label
+        await self.presses("Continue with Facebook")
+
+    async def opens_facebook(self) -> MetaDialog:
+        """Opens Facebook's window from the sign-in page, as soon as the page can."""
+        await self.sees("Go on in the Facebook window")
+        # Before Meta's script is there the same button leads to Facebook on this page: another test's matter.
+        await self.page.wait_for_function(READY)
+        async with self.page.expect_popup() as opened:
+            await self.page.locator("[data-open]").click()
+        return self.at_facebook(await opened.value)
+
+    def at_facebook(self, page: Page | None = None) -> MetaDialog:
+        """The person in Facebook's dialog: in its window, or on this page."""
+        return MetaDialog(page or self.page, business_name="Clínica San Lucas", number="new")
+
+    async def goes_back_to_the_company(self) -> None:
+        """Presses the way back instead of waiting for the page to leave by itself."""
+        await self.follows("Back to Acme SaaS")
+        await self.is_back_at_the_company()
+
+    async def is_back_at_the_company(self, page: str = "success") -> None:
+        """The browser has left to the company's website, whose page has found the redirect's signature good."""
+        await self.page.wait_for_url(re.compile(rf"//acme\.localhost:\d+/onboarding/{page}\?"), timeout=SLOW_MS)
+        await self.reads("The redirect's signature is verified")
+        await self.photograph("back-at-the-company")
+
+    async def connects(self, url: str, how: str | None = DEDICATED) -> None:
+        """The whole way by popup, to the page that says so."""
+        await self.begins(url, how)
+        await (await self.opens_facebook()).finish()
+        await self.sees(CONNECTED)
+
+    async def photograph(self, name: str) -> None:
+        """Keeps a picture of the page."""
+        self._photographs += 1
+        await self.page.screenshot(path=self._album / f"{self._photographs:02}-{name}.png", full_page=True)
+
+    async def too_wide(self) -> bool:
+        """Whether the page must be scrolled sideways."""
+        found: bool = await self.page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
+        return found
+
+    def _printed(self, message: ConsoleMessage) -> None:
+        # A page that is itself answered with 403, 404 or 410 is no fault of the page; browsers print that as well.
+        own = message.page is not None and message.location.get("url") == message.page.url
+        if message.type in {"error", "warning"} and not (
+            own and "the server responded with a status of" in message.text
+        ):
+            self.complaints.append(f"{message.type} at {message.location.get('url')}: {message.text}")
+
+    def _failed(self, error: WebError) -> None:
+        self.complaints.append(f"uncaught: {error.error}")
