@@ -3,6 +3,7 @@
 Node runs where it is found, PHP likewise; where one is missing, its samples are held against the steps of the rule.
 """
 
+import asyncio
 import importlib.util
 import io
 import json
@@ -31,6 +32,7 @@ GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "integrate.md"
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 SAMPLE_NAME = re.compile(r"(?:#|//|<\?php //) (\w+\.(?:py|mjs|php))\n")
 
+SUCCESS = "https://your-app.com/onboarding/success"
 NOW = 1_779_105_600  # 2026-05-18T12:00:00Z
 SECRET, FORMER_SECRET, FOREIGN_SECRET = (signing.new_secret() for _ in range(3))
 KEY, FORMER_KEY, FOREIGN_KEY = "rk_current0123456789", "rk_former0123456789", "rk_foreign0123456789"
@@ -348,6 +350,34 @@ async def test_the_requests_of_the_guide_work_as_they_stand(acme: Tenant) -> Non
         "POST customers", "POST setup-links", f"PATCH {acme.id}", "POST webhook-endpoints", "GET redirect-key",
         "GET phone-numbers", f"GET {words['$LINK']}", "GET events", "POST setup-links",
     ]  # fmt: skip
+
+
+def promised() -> list[tuple[str, str, str]]:
+    """Scenario, transport and end, from the table for local development; ends that take their time are left out."""
+    text = (GUIDE.parent / "local-development.md").read_text(encoding="utf-8")
+    found = []
+    for names, popup, page in re.findall(r"^\| [^|]+ \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", text, re.M):
+        ends = {"popup": popup, "page": popup if page == "the same" else page}
+        for transport, end in ends.items():
+            if end.startswith("`") or end == "connected":
+                found += [(name, transport, end.strip("`")) for name in re.findall(r"`(\w+)`", names)]
+    return found
+
+
+async def test_the_scenarios_of_the_guide_end_as_it_says(acme: Tenant) -> None:
+    async def end_of(scenario: str, transport: str) -> str:
+        made = await acme.api.made(f"/admin/tenants/{acme.id}/customers", {"name": f"{scenario} by {transport}"})
+        link = await acme.api.made(f"/admin/customers/{made['id']}/setup-links", {"successRedirectUrl": SUCCESS})
+        walked = await walk(link["url"], Wishes(scenario=scenario, transport=transport))
+        if walked.final_url is not None:
+            return "connected"
+        timeline = (await acme.api.get(f"/admin/setup-links/{link['id']}/timeline")).json
+        return str(timeline["data"][-1]["detail"]["code"])
+
+    given = promised()
+    ends = await asyncio.gather(*(end_of(scenario, transport) for scenario, transport, _ in given))
+    assert [(*case[:2], end) for case, end in zip(given, ends, strict=True)] == given
+    assert len(given) > 20
 
 
 def test_the_verifiers_know_every_name_that_we_add() -> None:
