@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from setuplinks.commands import verbs
+
 app = typer.Typer(
     name="setuplinks",
     help="Self-hosted setup links: your customers connect their own WhatsApp number, you get a signed webhook.",
@@ -16,6 +18,18 @@ app = typer.Typer(
 )
 
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
+
+
+@app.command()
+def init(
+    tenant: Annotated[str, typer.Option(help="Name of the first tenant, shown to its customers.")] = "Acme",
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="Fill in the settings for the local sandbox.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace setuplinks.env; its master keys are kept.")] = False,
+) -> None:
+    """Write setuplinks.env with fresh keys, make the first tenant and its API key, and say what comes next."""
+    from setuplinks.commands import first_run
+
+    first_run.run_init(tenant, sandbox=sandbox, force=force)
 
 
 @app.command()
@@ -29,10 +43,10 @@ def serve(
     A SQLite database is migrated at start; PostgreSQL is refused while a migration is pending. SIGTERM ends it
     gracefully: requests and work that are under way are finished.
     """
-    from setuplinks.settings import load  # noqa: PLC0415
+    from setuplinks.settings import load
 
     settings = load()
-    from setuplinks.commands import serving  # noqa: PLC0415
+    from setuplinks.commands import serving
 
     serving.run(serving.serve(settings, host, port, workers=workers))
 
@@ -40,12 +54,20 @@ def serve(
 @app.command()
 def worker() -> None:
     """Do the due work only, beside `serve --no-workers` on the same PostgreSQL."""
-    from setuplinks.settings import load  # noqa: PLC0415
+    from setuplinks.settings import load
 
     settings = load()
-    from setuplinks.commands import serving  # noqa: PLC0415
+    from setuplinks.commands import serving
 
     serving.run(serving.work(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this program's schema. Of the settings, only those of the database are needed."""
+    from setuplinks.commands import first_run
+
+    first_run.run_migrate()
 
 
 @app.command()
@@ -57,7 +79,7 @@ def sandbox(
 
     It takes the SETUPLINKS_META_… settings where they are set and accepts any app where they are not.
     """
-    from setuplinks.commands import sandboxing  # noqa: PLC0415
+    from setuplinks.commands import sandboxing
 
     sandboxing.run(host, port)
 
@@ -78,8 +100,8 @@ def walk(
     Prints one JSON object: `finalUrl`, where the browser would leave to (not fetched), and `page`, the last page.
     Exit code 0 where it leaves by a redirect, else 1 with `finalUrl` null.
     """
-    from setuplinks.commands import walking  # noqa: PLC0415
-    from setuplinks.walk import Wishes  # noqa: PLC0415
+    from setuplinks.commands import walking
+    from setuplinks.walk import Wishes
 
     raise typer.Exit(walking.run(link_url, Wishes(scenario, transport, connection_type)))
 
@@ -91,19 +113,27 @@ def demo(
     ] = False,
 ) -> None:
     """Show the whole thing on free ports: service, stand-in for Meta, a tenant's inbox and a link to open."""
-    from setuplinks.commands import demo as demonstration  # noqa: PLC0415
+    from setuplinks.commands import demo as demonstration
 
     raise typer.Exit(demonstration.run(auto=auto))
+
+
+app.add_typer(verbs.tenants, name="tenants")
+app.add_typer(verbs.customers, name="customers")
+app.add_typer(verbs.links, name="links")
+app.add_typer(verbs.api_keys, name="api-keys")
+app.add_typer(verbs.master_keys, name="master-keys")
 
 
 def main() -> None:
     """Runs the command; whatever goes wrong is one plain line and an exit code."""
     try:
-        app()
-    except Exception as error:
-        from setuplinks.commands.faults import explain  # noqa: PLC0415
+        code = app(standalone_mode=False)
+    except (Exception, KeyboardInterrupt) as error:
+        from setuplinks.commands.faults import explain
 
         raise SystemExit(explain(error)) from None
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import traceback
 from pathlib import Path
 
 import typer
+from typer.exceptions import TyperException
 
 FAILED, MISUSED = 1, 2
 
@@ -23,7 +24,7 @@ class Refused(Exception):
         self.code = code
 
 
-def explain(error: Exception) -> int:
+def explain(error: BaseException) -> int:
     """Prints what is wrong to standard error; the exit code."""
     lines, code = _words(error)
     for line in lines:
@@ -31,7 +32,11 @@ def explain(error: Exception) -> int:
     return code
 
 
-def _words(error: Exception) -> tuple[list[str], int]:
+def _words(error: BaseException) -> tuple[list[str], int]:
+    if isinstance(error, typer.Abort | KeyboardInterrupt):
+        return ["Aborted."], FAILED
+    if isinstance(error, TyperException):
+        return _of_usage(error)
     # Read here: a command that goes well pays nothing for it.
     from setuplinks.core.problems import Problem  # noqa: PLC0415
     from setuplinks.settings import ENV_FILE, SettingsInvalid  # noqa: PLC0415
@@ -43,14 +48,22 @@ def _words(error: Exception) -> tuple[list[str], int]:
     if isinstance(error, Refused):
         return str(error).splitlines(), error.code
     if isinstance(error, Problem):
-        wrong = [f"{name}: {message}" for name, message in error.fields.items()]
-        return wrong or [error.detail], FAILED
+        told = [f"{name}: {message}" for name, message in error.fields.items() if name not in error.detail]
+        return [error.detail, *told], FAILED
     if isinstance(error, OSError):
         return [_of_system(error)], FAILED
     if os.environ.get("SETUPLINKS_LOG_LEVEL") == "debug":
         traceback.print_exception(error, file=sys.stderr)
     said = f"{type(error).__name__}: {error}".splitlines()[0]
     return [f"setuplinks failed: {said} (SETUPLINKS_LOG_LEVEL=debug shows where)"], FAILED
+
+
+def _of_usage(error: TyperException) -> tuple[list[str], int]:
+    """A command that was said wrongly; without arguments its help was printed already, and there are no words."""
+    said, context = error.format_message(), getattr(error, "ctx", None)
+    if context is None or not said:
+        return said.splitlines(), error.exit_code
+    return [f"{context.command_path}: {said}", f"`{context.command_path} --help` says more."], error.exit_code
 
 
 def _of_system(error: OSError) -> str:

@@ -6,16 +6,17 @@ Owns the reading of what is given, in the same order as `settings`: the environm
 import os
 from pathlib import Path
 
-from setuplinks.settings import ENV_FILE, PREFIX, SECRETS, Settings, load, read_env_file
+from setuplinks.settings import ENV_FILE, PREFIX, SECRETS, Settings, SettingsInvalid, load, read_env_file
 
 NOT_YET = "not set yet"
 OF_META = ("meta_app_id", "meta_app_secret", "meta_config_id", "meta_verify_token")
 
 
-def given_settings() -> dict[str, str]:
+def given_settings(*, with_file: bool = True) -> dict[str, str]:
     """Field name → text, of those that are not empty; a secret's file is read where it can be."""
     found: dict[str, str] = {}
-    for name, text in {**read_env_file(Path(ENV_FILE)), **os.environ}.items():
+    in_file = read_env_file(Path(ENV_FILE)) if with_file else {}
+    for name, text in {**in_file, **os.environ}.items():
         field = name.removeprefix(PREFIX).lower()
         if not name.startswith(PREFIX) or not text:
             continue
@@ -39,3 +40,15 @@ def without_meta() -> Settings:
         if field not in present:
             given[PREFIX + field.upper()] = NOT_YET
     return load(given, Path(os.devnull))
+
+
+def database_place() -> tuple[str | None, Path]:
+    """DATABASE_URL (None: SQLite) and DATA_DIR, for work that needs no other setting. Raises SettingsInvalid."""
+    try:
+        load()
+    except SettingsInvalid as invalid:
+        mine = [line for line in invalid.lines if line.startswith((f"{PREFIX}DATABASE_", f"{PREFIX}DATA_DIR"))]
+        if mine:
+            raise SettingsInvalid(mine) from None
+    given = given_settings()
+    return given.get("database_url"), Path(given.get("data_dir", Settings.model_fields["data_dir"].default))
