@@ -29,6 +29,11 @@ class Person:
         context.on("console", self._printed)
         context.on("weberror", self._failed)
 
+    async def opens_a_tab(self) -> Page:
+        """A new tab, which she looks at from now on."""
+        self.page = await self.context.new_page()
+        return self.page
+
     async def opens(self, url: str) -> None:
         """Goes to an address in the tab."""
         await self.page.goto(url)
@@ -69,10 +74,14 @@ class Person:
         """Opens Facebook's window from the sign-in page, as soon as the page can."""
         await self.sees("Go on in the Facebook window")
         # Before Meta's script is there the same button leads to Facebook on this page: another test's matter.
-        await self.page.wait_for_function(READY)
+        await self.is_ready_for_the_window()
         async with self.page.expect_popup() as opened:
             await self.page.locator("[data-open]").click()
         return self.at_facebook(await opened.value)
+
+    async def is_ready_for_the_window(self) -> None:
+        """Waits until Meta's script is there and has looked at the page's policy."""
+        await self.page.wait_for_function(READY)
 
     def at_facebook(self, page: Page | None = None) -> MetaDialog:
         """The person in Facebook's dialog: in its window, or on this page."""

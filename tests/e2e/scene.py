@@ -56,7 +56,7 @@ class Scene:
 
     async def steps(self, link: dict[str, Any]) -> list[str]:
         """What the link's timeline says happened, in order."""
-        return [step["step"] for step in (await self.seen(f"/admin/setup-links/{link['id']}/timeline"))["data"]]
+        return [step["kind"] for step in (await self.seen(f"/admin/setup-links/{link['id']}/timeline"))["data"]]
 
     async def seen(self, path: str) -> dict[str, Any]:
         """A GET as the company, which must succeed."""
