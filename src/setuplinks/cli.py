@@ -118,6 +118,16 @@ def demo(
     raise typer.Exit(demonstration.run(auto=auto))
 
 
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a program.")] = False,
+) -> None:
+    """Look whether this installation is ready for its first customer; exit code 1 where something fails."""
+    from setuplinks.commands import examining
+
+    raise typer.Exit(examining.run(as_json=as_json))
+
+
 app.add_typer(verbs.tenants, name="tenants")
 app.add_typer(verbs.customers, name="customers")
 app.add_typer(verbs.links, name="links")
