@@ -168,7 +168,7 @@ waba = _table(
     _num("tenant_id"), _num("id"), _num("customer_id"), _text("meta_waba_id"), _text("name", null=True),
     _text("currency", null=True), _text("timezone_id", null=True), _text("business_id", null=True),
     _text("account_review_status", null=True), _text("status", "active"), _text("connection_type"),
-    _num("version", 0), _num("created_at"), _num("updated_at"),
+    _num("version", 0), _num("created_at"), _num("updated_at"), _num("account_event_at", null=True),
     Index("waba_meta", "tenant_id", "customer_id", "meta_waba_id", unique=True),
     Index("waba_directory", "meta_waba_id"),
     Index("waba_id", "id", unique=True),
@@ -177,7 +177,8 @@ waba = _table(
 credential = _table(
     "credential", "tenant_id waba_id",
     _num("tenant_id"), _num("waba_id"), _bytes("token"), _num("token_expires_at", null=True), _num("obtained_at"),
-    _num("version", 0),
+    _num("version", 0), _text("meta_user_id", null=True),
+    Index("credential_user", "meta_user_id"),
 )  # fmt: skip
 phone_number = _table(
     "phone_number", "tenant_id id",
@@ -194,6 +195,7 @@ phone_number = _table(
     Index("phone_number_id", "id", unique=True),
     Index("phone_number_list", "tenant_id", "created_at", "id"),
     Index("phone_number_due", "due_at"),
+    Index("phone_number_display", "display_phone_number_normalized"),
     ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
     ForeignKeyConstraint(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
 )  # fmt: skip
@@ -259,15 +261,22 @@ attempt = _table(
 
 # -- notifications ---------------------------------------------------------------------------------------------------
 notification = _table(
-    "notification",
-    "id",
-    _text("id"),
-    _num("received_at"),
-    _bytes("body_hash"),
-    _bytes("body"),
-    _text("status"),
+    "notification", "id",
+    _text("id"), _num("received_at"), _bytes("body_hash"), _bytes("body"), _text("status"),
+    _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0), _num("handled_at", null=True),
+    _text("last_error", null=True),
     Index("notification_hash", "body_hash", "received_at"),
-)
+    Index("notification_due", "due_at"),
+)  # fmt: skip
+notification_item = _table(
+    "notification_item", "tenant_id hash",
+    _num("tenant_id"), _bytes("hash"), _text("event_id", null=True), _num("created_at"),
+    Index("notification_item_created", "created_at"),
+)  # fmt: skip
+data_deletion = _table(
+    "data_deletion", "code",
+    _text("code"), _num("requested_at"), _num("done_at", null=True),
+)  # fmt: skip
 
 # -- branding --------------------------------------------------------------------------------------------------------
 theme_image = _table(

@@ -1,9 +1,51 @@
-"""The SQL of raw notifications."""
+"""The SQL of raw notifications, of the items that were told, and of requests to delete a person's data.
 
+Owns these three tables; nothing else touches them. They belong to the installation, an item to its tenant.
+"""
+
+from setuplinks.core.db.database import Claim
+
+# -- raw notifications -----------------------------------------------------------------------------------------------
 # $2 received, $3 hash, $4 body, $5 since when the same body counts as a repeat.
 ADD = (
-    "INSERT INTO notification (id, received_at, body_hash, body, status) "
-    "SELECT $1, CAST($2 AS BIGINT), CAST($3 AS {bytes}), CAST($4 AS {bytes}), 'stored' "
+    "INSERT INTO notification (id, received_at, body_hash, body, status, due_at) "
+    "SELECT $1, CAST($2 AS BIGINT), CAST($3 AS {bytes}), CAST($4 AS {bytes}), 'stored', CAST($2 AS BIGINT) "
     "WHERE NOT EXISTS (SELECT 1 FROM notification WHERE body_hash = CAST($3 AS {bytes}) AND received_at > $5)"
 )
 ADD_BY_DIALECT = {"sqlite": ADD.format(bytes="BLOB"), "postgres": ADD.format(bytes="BYTEA")}
+
+# $1 now, $2 lease end, $3 how many. The claim's number is the fence, and it counts a try that kills the process, too.
+_PICK = (
+    "SELECT id FROM notification WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1) "
+    "ORDER BY due_at, id LIMIT $3"
+)
+_TAKE = "UPDATE notification SET lease_until = $2, tries = tries + 1 WHERE id IN ("
+_TAKEN = "RETURNING id, received_at, tries, body"
+CLAIM = Claim(
+    sqlite=(f"{_TAKE}{_PICK}) {_TAKEN}",),
+    postgres=f"{_TAKE}{_PICK} FOR UPDATE SKIP LOCKED) {_TAKEN}",
+)
+END = (
+    "UPDATE notification SET status = $3, handled_at = $4, last_error = $5, due_at = NULL, lease_until = NULL "
+    "WHERE id = $1 AND tries = $2"
+)
+AGAIN = (
+    "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5 WHERE id = $1 AND tries = $2"
+)
+DROP = "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE id < $1 ORDER BY id LIMIT $2)"
+
+# -- items -----------------------------------------------------------------------------------------------------------
+ADD_ITEM = (
+    "INSERT INTO notification_item (tenant_id, hash, event_id, created_at) VALUES ($1, $2, $3, $4) "
+    "ON CONFLICT (tenant_id, hash) DO NOTHING"
+)
+DROP_ITEMS = (
+    "DELETE FROM notification_item WHERE (tenant_id, hash) IN ("
+    "SELECT tenant_id, hash FROM notification_item WHERE created_at < $1 ORDER BY created_at LIMIT $2)"
+)
+
+# -- data deletion ---------------------------------------------------------------------------------------------------
+ADD_DELETION = (
+    "INSERT INTO data_deletion (code, requested_at, done_at) VALUES ($1, $2, $2) ON CONFLICT (code) DO NOTHING"
+)
+FIND_DELETION = "SELECT requested_at, done_at FROM data_deletion WHERE code = $1"

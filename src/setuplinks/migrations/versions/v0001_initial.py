@@ -86,8 +86,9 @@ def _first_tables() -> None:
     op.create_index("connected_number_waba", "connected_number", ["meta_waba_id"])
     op.create_table("credential",
         num("tenant_id"), num("waba_id"), blob("token"), num("token_expires_at", null=True), num("obtained_at"),
-        num("version", "0"), key("tenant_id", "waba_id"),
+        num("version", "0"), text("meta_user_id", null=True), key("tenant_id", "waba_id"),
     )
+    op.create_index("credential_user", "credential", ["meta_user_id"])
     op.create_table("customer",
         num("tenant_id"), num("id"), text("name"), text("external_id", null=True), text("email", null=True),
         text("phone", null=True), text("metadata", "{}"), text("status", "active"), text("connection", "none"),
@@ -96,6 +97,9 @@ def _first_tables() -> None:
     )
     op.create_index("customer_external", "customer", ["tenant_id", "external_id"], unique=True)
     op.create_index("customer_id", "customer", ["id"], unique=True)
+    op.create_table("data_deletion",
+        text("code"), num("requested_at"), num("done_at", null=True), key("code"),
+    )
     op.create_table("data_key",
         num("tenant_id"), num("id"), text("kid"), blob("wrapped"), num("created_at"), num("retired_at", null=True),
         key("tenant_id", "id"),
@@ -137,9 +141,16 @@ def _second_tables() -> None:
     )
     op.create_index("idempotency_expires", "idempotency", ["expires_at"])
     op.create_table("notification",
-        text("id"), num("received_at"), blob("body_hash"), blob("body"), text("status"), key("id"),
+        text("id"), num("received_at"), blob("body_hash"), blob("body"), text("status"), num("due_at", null=True),
+        num("lease_until", null=True), num("tries", "0"), num("handled_at", null=True),
+        text("last_error", null=True), key("id"),
     )
+    op.create_index("notification_due", "notification", ["due_at"])
     op.create_index("notification_hash", "notification", ["body_hash", "received_at"])
+    op.create_table("notification_item",
+        num("tenant_id"), blob("hash"), text("event_id", null=True), num("created_at"), key("tenant_id", "hash"),
+    )
+    op.create_index("notification_item_created", "notification_item", ["created_at"])
     op.create_table("offboarding",
         num("tenant_id"), num("id"), text("meta_waba_id"), blob("token", null=True), text("status"),
         num("due_at", null=True), num("lease_until", null=True), num("tries", "0"), text("last_error", null=True),
@@ -157,6 +168,9 @@ def _second_tables() -> None:
     op.create_index("provisioning_due", "provisioning", ["due_at"])
     op.create_index("provisioning_link", "provisioning", ["tenant_id", "link_id"])
     op.create_index("provisioning_waba", "provisioning", ["meta_waba_id"])
+
+
+def _third_tables() -> None:
     op.create_table("setup_link_slot",
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
@@ -165,9 +179,6 @@ def _second_tables() -> None:
         num("tenant_id"), text("link_id"), text("id"), num("at"), text("kind"), text("detail", "{}"),
         key("tenant_id", "link_id", "id"),
     )
-
-
-def _third_tables() -> None:
     op.create_table("tenant",
         num("id"), text("name"), text("status", "active"), text("theme", "{}"),
         text("default_success_url", null=True), text("default_failure_url", null=True),
@@ -212,19 +223,19 @@ def _third_tables() -> None:
     op.create_index("setup_link_due", "setup_link", ["due_at"])
     op.create_index("setup_link_id", "setup_link", ["id"], unique=True)
     op.create_index("setup_link_list", "setup_link", ["tenant_id", "created_at", "id"])
+
+
+def _fourth_tables() -> None:
     op.create_table("waba",
         num("tenant_id"), num("id"), num("customer_id"), text("meta_waba_id"), text("name", null=True),
         text("currency", null=True), text("timezone_id", null=True), text("business_id", null=True),
         text("account_review_status", null=True), text("status", "active"), text("connection_type"),
-        num("version", "0"), num("created_at"), num("updated_at"), key("tenant_id", "id"),
-        refers(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
+        num("version", "0"), num("created_at"), num("updated_at"), num("account_event_at", null=True),
+        key("tenant_id", "id"), refers(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
     )
     op.create_index("waba_directory", "waba", ["meta_waba_id"])
     op.create_index("waba_id", "waba", ["id"], unique=True)
     op.create_index("waba_meta", "waba", ["tenant_id", "customer_id", "meta_waba_id"], unique=True)
-
-
-def _fourth_tables() -> None:
     op.create_table("phone_number",
         num("tenant_id"), num("id"), num("customer_id"), num("waba_id"), text("meta_waba_id"),
         text("meta_phone_number_id"), text("display_phone_number", null=True),
@@ -238,6 +249,7 @@ def _fourth_tables() -> None:
         refers(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
         refers(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
     )
+    op.create_index("phone_number_display", "phone_number", ["display_phone_number_normalized"])
     op.create_index("phone_number_due", "phone_number", ["due_at"])
     op.create_index("phone_number_id", "phone_number", ["id"], unique=True)
     op.create_index("phone_number_list", "phone_number", ["tenant_id", "created_at", "id"])
