@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import typer
 
 from setuplinks.commands.faults import Refused
 from setuplinks.commands.serving import address_of, answering, listening_place, opened
@@ -134,7 +135,9 @@ async def _set_up(settings: Settings, inbox: Inbox, inbox_url: str) -> tuple[str
 
 def run(*, auto: bool) -> int:
     """Shows the demo until Ctrl-C, or with `auto` until the customer has been played; the exit code."""
-    from setuplinks.commands.demo_progress import follow, play  # noqa: PLC0415 - reads rich only when it is shown
+    from setuplinks.commands.demo_progress import follow, play  # noqa: PLC0415 - it knows this module
+
+    typer.echo("Starting service, stand-in for Meta and a tenant's inbox …", err=True)
 
     async def shown() -> int:
         async with staged() as stage:

@@ -12,11 +12,13 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import segno
 from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
 
+from setuplinks.commands.demo import COMPANY, CUSTOMER, Stage
 from setuplinks.commands.faults import Refused
 from setuplinks.commands.serving import until_asked
 from setuplinks.core.logs import FIELDS
@@ -24,7 +26,6 @@ from setuplinks.setup_links.store import FIND_STEPS
 from setuplinks.walk import WalkStopped, Wishes, walk
 
 if TYPE_CHECKING:
-    from setuplinks.commands.demo import Stage
     from setuplinks.sandbox.inbox import Received
 
 LOOK_SECONDS = 0.1
@@ -64,7 +65,7 @@ _STEPS = {
 class Watch(logging.Handler):
     """Collects what happens, and prints each line once, with the seconds since the customer's first act."""
 
-    def __init__(self, stage: "Stage", console: Console) -> None:
+    def __init__(self, stage: Stage, console: Console) -> None:
         super().__init__(logging.INFO)
         self._stage, self._console = stage, console
         self._seen_steps: set[bytes | str | int] = set()
@@ -142,7 +143,7 @@ class Watch(logging.Handler):
 _MARK, _DONE, _BAD = "[dim]·[/dim]", "[green]✓[/green]", "[red]✗[/red]"
 
 
-async def follow(stage: "Stage") -> int:
+async def follow(stage: Stage) -> int:
     """Prints the link and what comes of it until Ctrl-C."""
     console = Console(highlight=False)
     _introduce(console, stage)
@@ -156,12 +157,12 @@ async def follow(stage: "Stage") -> int:
     return 0
 
 
-async def play(stage: "Stage") -> int:
+async def play(stage: Stage) -> int:
     """Plays the customer, shows the verified webhook and the redirect. Raises Refused where they do not come."""
     console = Console(highlight=False)
     begun = time.monotonic()
     _introduce(console, stage, code=False)
-    console.print("[dim]The customer is played over HTTP.[/dim]\n")
+    console.print("[dim]The customer is played over HTTP, without a browser.[/dim]\n")
     with Watch(stage, console) as watch:
         playing = asyncio.create_task(_played(stage))
         while not playing.done():
@@ -172,18 +173,19 @@ async def play(stage: "Stage") -> int:
     console.print()
     console.print(Rule("The webhook that the tenant received and verified", align="left", style="dim"))
     _plainly(console, json.dumps(hook.envelope, indent=2, ensure_ascii=False))
-    console.print(Rule("Where the customer's browser goes", align="left", style="dim"))
+    console.print(Rule("Where the customer's browser went; the signature is verified", align="left", style="dim"))
     _plainly(console, final_url)
     console.print(f"\n[green]✓[/green] Done in {time.monotonic() - begun:.1f} s.")
     return 0
 
 
-async def _played(stage: "Stage") -> tuple[str, "Received"]:
+async def _played(stage: Stage) -> tuple[str, "Received"]:
     try:
         async with asyncio.timeout(AUTO_SECONDS):
             walked = await walk(stage.link["url"], Wishes())
             if walked.final_url is None:
                 raise Refused(f"The customer ended on the page {walked.page}; no redirect came.")
+            await _land(stage, walked.final_url)
             hook = await stage.inbox.wait_for(lambda one: one.type == CREATED and one.verified, AUTO_SECONDS)
     except WalkStopped as stopped:
         raise Refused(f"The customer could not go on: {stopped}.") from None
@@ -192,22 +194,29 @@ async def _played(stage: "Stage") -> tuple[str, "Received"]:
     return walked.final_url, hook
 
 
-def _introduce(console: Console, stage: "Stage", *, code: bool = True) -> None:
-    company, customer = "Acme SaaS", "Clínica San Lucas"
-    console.print(f"\n[bold]{company}[/bold] asks [bold]{customer}[/bold] to connect its WhatsApp number.\n")
-    rows = [
-        ("Setup link", stage.link["url"]),
-        ("Tenant's inbox", stage.inbox_url),
-        ("Service, its API", f"{stage.service_url}/docs"),
-        ("Stand-in for Meta", f"{stage.sandbox_url}/sandbox"),
-        ("Tenant's API key", stage.tenant_key),
-    ]
-    for name, value in rows:
-        console.print(f"  [dim]{name:18}[/dim] {escape(value)}", soft_wrap=True)
-    console.print()
+async def _land(stage: Stage, final_url: str) -> None:
+    """The browser's last step, to the tenant's own page, which verifies what the redirect carries."""
+    async with aiohttp.ClientSession() as session, session.get(final_url) as answer:
+        await answer.read()
+    if not stage.inbox.landings or stage.inbox.landings[-1].verdict != "verified":
+        raise Refused(f"The redirect's signature does not fit: {final_url}")
+
+
+def _introduce(console: Console, stage: Stage, *, code: bool = True) -> None:
+    console.print(f"\n[bold]{COMPANY}[/bold] asks [bold]{CUSTOMER['name']}[/bold] to connect its WhatsApp number.\n")
     if code and console.is_terminal:
         _show_code(console, stage.link["url"])
-        console.print("Open the setup link in a browser, as the customer would, and watch the inbox in another tab.")
+    console.print("The setup link. Open it in a browser, as the customer would:\n")
+    console.print(f"  [bold green]{escape(stage.link['url'])}[/bold green]\n", soft_wrap=True)
+    rows = [
+        ("Tenant's inbox", stage.inbox_url, "what the tenant's server receives"),
+        ("Stand-in for Meta", f"{stage.sandbox_url}/sandbox", "its scenarios and its state"),
+        ("API", f"{stage.service_url}/docs", "every route; the tenant's key is below"),
+        ("Tenant's key", stage.tenant_key, ""),
+    ]
+    for name, value, note in rows:
+        console.print(f"  [dim]{name:17}[/dim]  {escape(value)}  [dim]{escape(note)}[/dim]".rstrip(), soft_wrap=True)
+    console.print()
 
 
 def _show_code(console: Console, url: str) -> None:
