@@ -18,6 +18,9 @@ from setuplinks.core.vault import KeyRing, KeyRingInvalid
 PREFIX = "SETUPLINKS_"
 ENV_FILE = "setuplinks.env"
 
+LEAST_OPERATOR_KEY = 8
+GOOD_OPERATOR_KEY = 24  # doctor warns below
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -62,7 +65,7 @@ class Settings(BaseModel):
     master_keys: SecretStr = Field(
         description="`kid:base64 of 32 bytes`, comma-separated, the first one current. Without it nothing starts."
     )
-    operator_key: SecretStr = Field(description="The operator's API key; at least 24 characters.")
+    operator_key: SecretStr = Field(description="The operator's API key; at least 8 characters, 24 or more are good.")
     meta_app_id: str = Field(description="The Meta app's id.")
     meta_app_secret: SecretStr = Field(description="The Meta app's secret.")
     meta_config_id: str = Field(
@@ -150,8 +153,8 @@ class Settings(BaseModel):
     @field_validator("operator_key")
     @classmethod
     def _operator_key_is_long(cls, value: SecretStr) -> SecretStr:
-        if len(value.get_secret_value()) < 24:
-            raise ValueError("it needs at least 24 characters")
+        if len(value.get_secret_value()) < LEAST_OPERATOR_KEY:
+            raise ValueError(f"it needs at least {LEAST_OPERATOR_KEY} characters; `setuplinks init` makes a good one")
         return value
 
     @field_validator("help_url", "privacy_url", "terms_url")

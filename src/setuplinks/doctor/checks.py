@@ -22,7 +22,7 @@ from setuplinks.meta.errors import GraphError
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
 from setuplinks.migrations.apply import check_revision
-from setuplinks.settings import PREFIX, Settings, SettingsInvalid
+from setuplinks.settings import GOOD_OPERATOR_KEY, PREFIX, Settings, SettingsInvalid
 
 SDK_SECONDS = 10.0
 SKEW_SEEN, SKEW_BAD = 10, 120  # seconds; receivers refuse webhooks that are five minutes off
@@ -70,6 +70,9 @@ def public_url(settings: Settings) -> Check:
 def _by_choice(settings: Settings) -> list[Check]:
     """Choices that are fine on a laptop and rarely meant elsewhere, and what is off without a setting."""
     rows = []
+    if len(settings.operator_key.get_secret_value()) < GOOD_OPERATOR_KEY:
+        said = f"it has fewer than {GOOD_OPERATOR_KEY} characters; whoever guesses it reaches every tenant"
+        rows.append(Check("Operator key", "warn", said, f"{PREFIX}OPERATOR_KEY: `setuplinks init` makes a good one"))
     if settings.meta_business_id is None or settings.meta_system_token is None:
         said = "automatic recovery and the number pool are off"
         rows.append(Check("System token", "warn", said, f"{PREFIX}META_BUSINESS_ID and {PREFIX}META_SYSTEM_TOKEN"))
