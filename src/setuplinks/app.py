@@ -17,7 +17,8 @@ from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
 from setuplinks.notifications.api import notification_routes
-from setuplinks.provisioning.api import CrossingRoutes
+from setuplinks.provisioning.api import CrossingRoutes, reconnect_router
+from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.provisioning.finish import Finisher
 from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
 from setuplinks.provisioning.runner import ProvisioningRunner
@@ -70,6 +71,7 @@ class Service:
     visits: Visits
     provisionings: Provisionings
     offboarding: Offboarding
+    disconnects: Disconnects
     workers: Workers
 
     @property
@@ -117,6 +119,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     visits = Visits(db, clock, events, settings.meta_app_id)
     provisionings = Provisionings(db, clock, vault, events, graph, visits, links)
     offboarding = Offboarding(db, clock, vault, events, provisionings)
+    disconnects = Disconnects(clock, vault, events, links)
     workers = Workers(
         db,
         [
@@ -131,7 +134,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         ],
     )
     return Service(
-        settings, deps, clock, graph, outbound, events, links, visits, provisionings, offboarding, workers
+        settings, deps, clock, graph, outbound, events, links, visits, provisionings, offboarding, disconnects, workers
     )  # fmt: skip
 
 
@@ -156,6 +159,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         tenants_api.router(service.deps, off_boarding=crossing.off_board_all),
         customers_api.router(service.deps),
         *crossing.routers(),
+        reconnect_router(service.deps, service.disconnects),
         whatsapp_api.router(service.deps),
         webhooks_api.router(service.deps, service.outbound, service.events),
     )

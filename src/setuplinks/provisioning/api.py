@@ -1,4 +1,4 @@
-"""The JSON routes whose verbs cross features: revoke a link, off-board a number, a customer, a tenant.
+"""The JSON routes whose verbs cross features: revoke a link, reconnect or off-board a number, off-board a customer.
 
 They stand here because only this room may import all that they touch.
 """
@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from setuplinks.core.db.unit import Unit
 from setuplinks.customers.store import FIRST as FIRST_CUSTOMER
+from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.provisioning.offboard import Offboarding
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.setup_links.api import SetupLinkView
@@ -72,3 +73,27 @@ class CrossingRoutes:
         """Takes all customers of a tenant away, each in a unit of its own, before the tenant is deleted."""
         while (row := await self._deps.db.one(FIRST_CUSTOMER, tenant_id)) is not None:
             await self._deps.db.unit(self._offboarding.customer, tenant_id, row["id"], actor)
+
+
+def reconnect_router(deps: Deps, disconnects: Disconnects) -> APIRouter:
+    """The route that gives the way back for a number."""
+
+    async def make_reconnect_link(call: Call) -> Response:
+        """The way back for a connected number: the open reconnect link of its WABA, or a new one where there is none.
+
+        A new one has the tenant's default redirects, theme and language. To choose them, or to replace an open link,
+        make a setup link with `reconnectPhoneNumberId`.
+        """
+
+        async def verb(tx: Unit) -> Answer:
+            made = await disconnects.reconnect_link(tx, call.tenant_id, call.id, call.actor)
+            return answer(made.link.answer(call.now, made.url))
+
+        return await call.change(verb)
+
+    routes = Routes(deps, "WABAs and phone numbers")
+    routes.add(
+        "POST", "/admin/phone-numbers/{phoneNumberId}/reconnect-link", of("phone_number", "phoneNumberId", "admin"),
+        make_reconnect_link, answers=SetupLinkView, optional_body=True,
+    )  # fmt: skip
+    return routes.router

@@ -23,7 +23,8 @@ from setuplinks.setup_links.models import LinkMoved, SetupLink
 from setuplinks.webhooks.service import Audience, Events
 from setuplinks.whatsapp import readiness
 from setuplinks.whatsapp import store as whatsapp
-from setuplinks.whatsapp.models import TOKEN_REASONS, PhoneNumber, Waba, normalized
+from setuplinks.whatsapp.disconnection import RENEWED_BY_GRANT, restored
+from setuplinks.whatsapp.models import PhoneNumber, Waba, normalized
 from setuplinks.whatsapp.tell import number_data, waba_data
 
 
@@ -80,7 +81,7 @@ class Finisher:
         done = _Finish(tx, audience, sealer, now, run, link, customer, waba, [])
         token = sealer.open(run.token, "provisioning", run.id, "token")
         sealed = sealer.seal(token, "credential", waba.id, "token")
-        tx.add(whatsapp.PUT_CREDENTIAL, tenant_id, waba.id, sealed, run.token_expires_at, now)
+        tx.add(whatsapp.PUT_CREDENTIAL, tenant_id, waba.id, sealed, run.token_expires_at, now, run.facts.user_id)
         chosen = await self._write_numbers(done, fresh)
         if new_waba:
             self._emit(done, "whatsapp.waba.created", waba_data(waba, customer, link))
@@ -125,8 +126,8 @@ class Finisher:
             elif before is None:
                 values = _columns(seen, done, None) | {"status": "available", "link_id": None}
                 whatsapp.add_number(tx, run.tenant_id, fresh.numbers[seen.id], done.now, values)
-            elif before.status == "disconnected" and before.disconnect_reason in TOKEN_REASONS:
-                values = {"status": "active", "disconnect_reason": None}
+            elif before.status == "disconnected" and before.disconnect_reason in RENEWED_BY_GRANT:
+                values = restored(before, done.now)
                 whatsapp.change_number(tx, before, done.now, values)
                 done.told.append(("whatsapp.phone_number.reconnected", replace(before, **values), None))
         return connected

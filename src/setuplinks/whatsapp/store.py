@@ -33,6 +33,16 @@ FIND_WABA = "SELECT * FROM waba WHERE tenant_id = $1 AND id = $2"
 FIND_WABA_BY_META = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND meta_waba_id = $3"
 WABAS_OF_CUSTOMER = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND status <> 'deleted' ORDER BY id"
 FIND_CREDENTIAL = "SELECT token, token_expires_at, version FROM credential WHERE tenant_id = $1 AND waba_id = $2"
+# What a notification names leads to whoever holds the number, or has connected the WABA, in any tenant.
+_HELD = _NUMBER + "JOIN connected_number h ON h.tenant_id = p.tenant_id AND h.phone_id = p.id "
+HELD_NUMBER = _HELD + "WHERE h.meta_phone_number_id = $1"
+HELD_BY_DISPLAY = _HELD + "WHERE p.display_phone_number_normalized = $1 ORDER BY p.id LIMIT 2"
+WABAS_OF_META = "SELECT * FROM waba WHERE meta_waba_id = $1 AND status <> 'deleted' ORDER BY tenant_id, id"
+WABA_TIMES = (
+    "SELECT w.account_event_at, c.obtained_at FROM waba w "
+    "LEFT JOIN credential c ON c.tenant_id = w.tenant_id AND c.waba_id = w.id WHERE w.tenant_id = $1 AND w.id = $2"
+)
+CREDENTIALS_OF_USER = "SELECT tenant_id, waba_id FROM credential WHERE meta_user_id = $1 ORDER BY tenant_id, waba_id"
 WHO_HOLDS = "SELECT tenant_id, customer_id, phone_id FROM connected_number WHERE meta_phone_number_id = $1"
 HELD_OF_WABA = "SELECT tenant_id, customer_id, phone_id FROM connected_number WHERE meta_waba_id = $1"
 
@@ -48,14 +58,17 @@ RENEW_WABA = (
     "WHERE tenant_id = $1 AND id = $2 AND version = $3"
 )
 PUT_CREDENTIAL = (
-    "INSERT INTO credential (tenant_id, waba_id, token, token_expires_at, obtained_at) VALUES ($1, $2, $3, $4, $5) "
+    "INSERT INTO credential (tenant_id, waba_id, token, token_expires_at, obtained_at, meta_user_id) "
+    "VALUES ($1, $2, $3, $4, $5, $6) "
     "ON CONFLICT (tenant_id, waba_id) DO UPDATE SET token = excluded.token, "
-    "token_expires_at = excluded.token_expires_at, obtained_at = excluded.obtained_at, version = credential.version + 1"
+    "token_expires_at = excluded.token_expires_at, obtained_at = excluded.obtained_at, "
+    "meta_user_id = excluded.meta_user_id, version = credential.version + 1"
 )
 ERASE_CREDENTIAL = "DELETE FROM credential WHERE tenant_id = $1 AND waba_id = $2"
 CLOSE_WABA = (
     "UPDATE waba SET status = 'deleted', updated_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2"
 )
+_WABA_CHANGES = frozenset({"account_review_status", "status", "account_event_at"})
 _ADD_COLUMNS = (
     "customer_id", "waba_id", "meta_waba_id", "meta_phone_number_id", "display_phone_number",
     "display_phone_number_normalized", "verified_name", "name_status", "quality_rating", "throughput_tier",
@@ -115,6 +128,18 @@ def change_number(tx: Unit, found: PhoneNumber, now: int, values: dict[str, Any]
     )
     row = [_column(name, value) for name, value in values.items()]
     tx.must(NumberMoved(), text, found.tenant_id, found.id, found.version, now, *row)
+
+
+def change_waba(tx: Unit, found: Waba, now: int, values: dict[str, Any]) -> None:
+    """Changes a WABA where it still is as it was read, else NumberMoved. Once in a unit for each WABA."""
+    if unknown := set(values) - _WABA_CHANGES:
+        raise ValueError(f"no such columns: {unknown}")
+    sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(values, 5))
+    text = (
+        f"UPDATE waba SET version = version + 1, updated_at = $4, {sets} "  # noqa: S608
+        "WHERE tenant_id = $1 AND id = $2 AND version = $3"
+    )
+    tx.must(NumberMoved(), text, found.tenant_id, found.id, found.version, now, *values.values())
 
 
 def hold(tx: Unit, tenant_id: int, customer_id: int, phone_id: int, meta_number: str, meta_waba: str) -> None:
