@@ -113,10 +113,13 @@ class LinkPages:
             return Revoked(brand, name, link.ended_reason == "superseded", back)
         if phase is Phase.FAILED:
             return Failed(brand, name, link.failure_code or "internal", back)
-        return landing(shown, here, room.browsers.form_token(link.id), f"{here}/opened")
+        number = await room.showing.reconnect_number(link)
+        return landing(shown, here, room.browsers.form_token(link.id), number, f"{here}/opened")
 
 
-def landing(shown: Shown, action_url: str, form_token: str, beacon_url: str = "") -> Landing:
+def landing(
+    shown: Shown, action_url: str, form_token: str, reconnect_number: str | None, beacon_url: str = ""
+) -> Landing:
     """The what-to-expect page; its button posts to `action_url`."""
     link: SetupLink = shown.link
     only: ConnectionType = "coexistence" if link.connection_types == ("coexistence",) else "dedicated"
@@ -130,5 +133,5 @@ def landing(shown: Shown, action_url: str, form_token: str, beacon_url: str = ""
         valid_until=shown.day(link.expires_at),
         connection_type=only,
         sync_history=link.sync_history,
-        reconnect_number=None,
+        reconnect_number=reconnect_number,
     )

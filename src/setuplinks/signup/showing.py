@@ -16,6 +16,7 @@ from setuplinks.settings import Settings
 from setuplinks.setup_links.models import SetupLink, Visit
 from setuplinks.setup_links.store import FIND_VISITS
 from setuplinks.signup.views import Brand, make_brand
+from setuplinks.whatsapp.store import FIND_NUMBER
 
 # One read for a page: the link, and of its customer and tenant what pages show or redirects need.
 SHOWN = (
@@ -83,6 +84,13 @@ class Showing:
     async def visits(self, link: SetupLink) -> list[Visit]:
         """The link's visits, oldest first."""
         return [Visit.of(row) for row in await self._db.few(FIND_VISITS, link.tenant_id, link.id)]
+
+    async def reconnect_number(self, link: SetupLink) -> str | None:
+        """The number whose connection a link renews, as people write it; None for a link that connects a new one."""
+        if link.reconnect_phone_id is None:
+            return None
+        row = await self._db.one(FIND_NUMBER, link.tenant_id, link.reconnect_phone_id)
+        return None if row is None else row["display_phone_number"] or row["meta_phone_number_id"]
 
     async def _brand(self, row: Row) -> Brand:
         key = (row["tenant_id"], row["tenant_name"], row["tenant_theme"], row["theme"])

@@ -183,14 +183,14 @@ class VisitPages:
             return self._stopped(shown, visit)
         if visit.status is VisitStatus.AUTHORIZING and visit.transport == "popup":
             return await self._sign_in(shown, visit, browser)
-        return self._choose(shown, visit)
+        return await self._choose(shown, visit)
 
-    def _choose(self, shown: Shown, visit: Visit) -> Page:
+    async def _choose(self, shown: Shown, visit: Visit) -> Page:
         """Also for a browser that came back from the full page without an answer: nothing is decided by that."""
         link = shown.link
         here, token = f"/signup/{link.id}", self._room.browsers.form_token(link.id)
         if len(link.connection_types) == 1:
-            return landing(shown, f"{here}/start", token)
+            return landing(shown, f"{here}/start", token, await self._room.showing.reconnect_number(link))
         chosen = cast("ConnectionType", visit.connection_type or "coexistence")
         return Choose(
             shown.brand, f"{here}/authorize", token, shown.day(link.expires_at), None, link.sync_history, chosen
