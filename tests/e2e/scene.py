@@ -4,6 +4,7 @@ Three hosts, so that browsers keep their cookies apart as in life: the service o
 company's website and webhooks on `acme.localhost`.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -71,6 +72,15 @@ class Scene:
         assert got.verdict == "verified"
         found: dict[str, Any] = got.envelope["data"]
         return found
+
+    async def asked_of_meta(self, call: str, method: str) -> dict[str, Any]:
+        """The first such call to Graph; waits until it is made. Raises AssertionError after ten seconds."""
+        for _ in range(200):
+            for one in await self.sandbox.calls(call):
+                if one["method"] == method:
+                    return one
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"there was no {method} of {call}")
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """The data of all events of one type that came so far."""

@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from playwright.async_api import Route
 
 from tests.e2e.conftest import PHONE, NewPerson
 from tests.e2e.person import CONNECTED, Person
@@ -100,17 +99,14 @@ async def test_metas_answer_in_another_browser_connects_nothing_and_burns_nothin
 ) -> None:
     link = await scene.link()
     owner, stranger = await new_person(**PHONE), await new_person()
-    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
-    await owner.context.route("**/meta/callback?**", lambda route: held.set_result(route))
     await owner.begins(link["url"])
-    await owner.at_facebook().finish()
-    callback = await held
-    await stranger.opens(callback.request.url)
+    callback = await owner.at_facebook().finish_without_going()
+    await stranger.opens(callback)
     await stranger.sees("This is another browser", "another-browser")
     assert (await scene.of(link))["phase"] == "authorizing"
     assert await scene.sandbox.calls("exchange") == []
 
-    await callback.continue_()
+    await owner.opens(callback)
     await owner.sees(CONNECTED)
     assert (await scene.of(link))["status"] == "completed"
 
