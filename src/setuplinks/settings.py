@@ -139,7 +139,12 @@ class Settings(BaseModel):
             raise ValueError("http is taken for loopback only; customers' browsers need https")
         if parts.path not in {"", "/"}:
             raise ValueError("it must be an origin, without a path")
-        return value
+        # As browsers write it: our forms and cookies are held against it, letter by letter.
+        host = parts.hostname or ""
+        if not host.isascii():
+            raise ValueError("write the host's name in ASCII, as xn--…")
+        port = "" if parts.port in {None, 443 if parts.scheme == "https" else 80} else f":{parts.port}"
+        return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}"
 
     @field_validator("master_keys")
     @classmethod

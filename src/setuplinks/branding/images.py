@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import io
 import logging
+import warnings as python_warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -108,6 +109,7 @@ class ImageRunner:
 
     def __init__(self, db: Database, clock: Clock, outbound: Outbound) -> None:
         self._db, self._clock, self._outbound = db, clock, outbound
+        self._decoding = asyncio.Lock()  # one at a time: a picture of 24 million points takes some 300 MB
 
     async def run_once(self) -> int:
         """Takes what is due, at most `AT_ONCE`; how many were taken."""
@@ -126,7 +128,8 @@ class ImageRunner:
             error = f"the server answered {answer.status}"
         else:
             try:
-                picture = await asyncio.to_thread(made_anew, answer.body, row["kind"])
+                async with self._decoding:
+                    picture = await asyncio.to_thread(made_anew, answer.body, row["kind"])
             except PictureRefused as refused:
                 error = str(refused)
         now = self._clock.now()
@@ -148,8 +151,11 @@ def made_anew(raw: bytes, kind: str) -> Picture:
 
     `kind` is logo (PNG, at most 640 × 160) or background (JPEG, at most 1920 × 960).
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError  # noqa: PLC0415 - costs start time
+    from PIL import Image, ImageOps  # noqa: PLC0415 - costs start time
 
+    # A GIF's frame may be larger than the picture says; Pillow refuses twice this, and only warns before.
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
+    python_warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     try:
         with Image.open(io.BytesIO(raw), formats=FORMATS) as opened:
             if opened.width * opened.height > MOST_PIXELS:
@@ -158,7 +164,7 @@ def made_anew(raw: bytes, kind: str) -> Picture:
             picture = upright.convert("RGBA" if kind == "logo" else "RGB")
     except PictureRefused:
         raise
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except Exception:  # the decoders fail in every way there is: struct.error, KeyError, EOFError, TypeError …
         raise PictureRefused("it is no PNG, JPEG, WebP or GIF picture") from None
     picture.thumbnail(LOGO_BOX if kind == "logo" else BACKGROUND_BOX)
     made = io.BytesIO()

@@ -75,10 +75,9 @@ def parse_instant(text: str) -> int:
         offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
         if offset and int(minutes) > 59:
             raise ValueError
-        zone = timezone(offset)
-        return (
-            (datetime(year, month, day, hour, minute, second, tzinfo=zone) - _EPOCH) // timedelta(seconds=1)
-        ) * SECOND
+        # In UTC it has to lie in the calendar too, or it could not be written again: 9999-12-31T23:59:59-01:00.
+        at = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
+        return ((at - _EPOCH) // timedelta(seconds=1)) * SECOND
     except (ValueError, OverflowError):
         raise ValueError("there is no such time in the calendar") from None
 

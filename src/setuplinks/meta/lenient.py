@@ -20,7 +20,7 @@ def as_text(value: object) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        return value or None
+        return value.replace("\0", " ") or None  # no database of ours stores a NUL
     return str(value) if isinstance(value, int) else None
 
 

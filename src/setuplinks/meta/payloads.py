@@ -14,6 +14,7 @@ from setuplinks.meta.lenient import Raw, as_flag, as_int, as_object, as_rows, as
 from setuplinks.meta.secret import Secret
 
 _SECOND = 1_000_000
+_LAST_SECOND = 253_402_300_799  # of the year 9999: what lies beyond cannot be written as a date, and means "never"
 NOT_APPLICABLE = "NOT_APPLICABLE"
 CLOUD_API = "CLOUD_API"
 
@@ -39,7 +40,7 @@ class TokenGrant(msgspec.Struct, frozen=True):
 
     def expires_at_us(self, now: int) -> int | None:
         """µs since 1970, counted from `now`; None where Meta named no end."""
-        return None if self.expires_in is None else now + self.expires_in * _SECOND
+        return None if self.expires_in is None else _instant(now // _SECOND + self.expires_in, now % _SECOND)
 
 
 class GranularScope(msgspec.Struct, frozen=True):
@@ -109,12 +110,12 @@ class TokenInfo(msgspec.Struct, frozen=True):
     @property
     def expires_at_us(self) -> int | None:
         """When the token ends, µs since 1970; None for never."""
-        return self.expires_at * _SECOND if self.expires_at else None
+        return _instant(self.expires_at)
 
     @property
     def data_access_expires_at_us(self) -> int | None:
         """When access to data ends, µs since 1970; None for never."""
-        return self.data_access_expires_at * _SECOND if self.data_access_expires_at else None
+        return _instant(self.data_access_expires_at)
 
 
 class HealthEntity(msgspec.Struct, frozen=True):
@@ -336,3 +337,8 @@ class SentMessage(msgspec.Struct, frozen=True):
 def hears(apps: Iterable[SubscribedApp], app_id: str) -> bool:
     """True where our own app is among those that hear of the WABA; other partners' apps do not count."""
     return any(app.id == app_id for app in apps)
+
+
+def _instant(seconds: int | None, beside: int = 0) -> int | None:
+    """Unix seconds as µs (`beside` more); None for 0, for nothing, and for what no calendar holds."""
+    return seconds * _SECOND + beside if seconds and 0 < seconds <= _LAST_SECOND else None

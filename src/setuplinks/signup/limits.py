@@ -9,6 +9,7 @@ from collections import OrderedDict
 
 from starlette.requests import Request
 
+from setuplinks.core.addresses import Address, unwrapped
 from setuplinks.core.clock import HOUR, MINUTE, SECOND, Clock
 from setuplinks.settings import Network, Settings, is_loopback
 
@@ -52,25 +53,38 @@ class Limits:
     def address(self, request: Request) -> str:
         """Who asks: the peer, or what a trusted proxy says of it (the last address that is not itself a proxy)."""
         peer = request.client.host if request.client else "127.0.0.1"
-        if not _within(peer, self._proxies):
+        if not _within(_address_in(peer), self._proxies):
             return peer
-        forwarded = [part.strip() for part in request.headers.get("x-forwarded-for", "").split(",") if part.strip()]
-        for address in reversed(forwarded):
+        # All of them: a proxy may add a line of its own below the one that the client made up.
+        lines = ",".join(request.headers.getlist("x-forwarded-for"))
+        for part in reversed([part for part in lines.split(",") if part.strip()]):
+            address = _address_in(part)
             if not _within(address, self._proxies):
-                return address if _is_address(address) else "unknown"
+                return "unknown" if address is None else _counted(address)
         return "unknown"  # a trusted proxy on loopback is no reason to exempt whoever stands behind it
 
 
-def _is_address(text: str) -> bool:
+def _address_in(text: str) -> Address | None:
+    """The address of one entry, without the port that some proxies write (`1.2.3.4:5678`, `[::1]:5678`)."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        ipaddress.ip_address(text)
+        return unwrapped(ipaddress.ip_address(text.partition("%")[0]))
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _within(text: str, networks: tuple[Network, ...]) -> bool:
-    if not networks or not _is_address(text):
+def _counted(address: Address) -> str:
+    """What is counted together: an IPv4 address, and the /64 that one IPv6 subscriber has all addresses of."""
+    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
+        return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+    return str(address)
+
+
+def _within(address: Address | None, networks: tuple[Network, ...]) -> bool:
+    if address is None:
         return False
-    address = ipaddress.ip_address(text)
     return any(address.version == network.version and address in network for network in networks)
