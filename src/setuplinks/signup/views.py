@@ -163,6 +163,11 @@ class Finishing:
     leave_url: str | None = None  # success redirect with status=pending, offered after 60 s
     slow: bool = False  # the server already knows that the 60 s are over
 
+    @property
+    def own_url(self) -> str:
+        """This page's address without a fragment: Meta adds `#_=_`, and with one a browser does not load it anew."""
+        return self.status_url.removesuffix("/status")
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
