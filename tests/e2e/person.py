@@ -109,10 +109,12 @@ class Person:
         self._photographs += 1
         await self.page.screenshot(path=self._album / f"{self._photographs:02}-{name}.png", full_page=True)
 
-    async def too_wide(self) -> bool:
-        """Whether the page must be scrolled sideways."""
-        found: bool = await self.page.evaluate("() => document.documentElement.scrollWidth > innerWidth")
-        return found
+    async def fits(self, heading: str) -> None:
+        """Waits for the page with that heading, which must not have to be scrolled sideways."""
+        await self.sees(heading)
+        await self.photograph("fits")
+        wide = await self.page.evaluate("() => document.documentElement.scrollWidth")
+        assert wide <= await self.page.evaluate("() => innerWidth"), f"{heading} is {wide} pixels wide"
 
     def _printed(self, message: ConsoleMessage) -> None:
         # A page that is itself answered with 403, 404 or 410 is no fault of the page; browsers print that as well.

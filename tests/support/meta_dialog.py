@@ -32,11 +32,27 @@ class MetaDialog:
         for _ in range(MOST_SCREENS):
             step = await self.screen()
             await self._answer(step)
-            last = step == "finish"
-            await self._press("Finish" if last else "Allow" if step == "permissions" else "Continue")
-            if last:
+            await self._press(self._onward(step))
+            if step == "finish":
                 return self.screens
         raise AssertionError(f"the dialog does not end: {self.screens}")
+
+    async def finish_by_keyboard(self) -> None:
+        """Goes through to the end without a mouse, taking what is preset and typing what is not."""
+        while True:
+            step = await self.screen()
+            for name, value in self._fills(step).items():
+                entry = self.page.locator(f"input[name={name}]")
+                if value and await entry.count():
+                    await entry.focus()
+                    await self.page.keyboard.press("Control+a")
+                    await self.page.keyboard.type(value)
+            button = self.page.get_by_role("button", name=self._onward(step), exact=True)
+            await button.focus()
+            self._left = step
+            await button.press("Enter", no_wait_after=True)
+            if step == "finish":
+                return
 
     async def finish_without_going(self) -> str:
         """Goes through to the end; the address to which the browser would be sent back, where it has not gone yet."""
@@ -51,7 +67,7 @@ class MetaDialog:
         """Goes on until that screen is there."""
         while (step := await self.screen()) != wanted:
             await self._answer(step)
-            await self._press("Allow" if step == "permissions" else "Continue")
+            await self._press(self._onward(step))
 
     async def cancel_at(self, wanted: str) -> None:
         """Goes to that screen and presses Cancel."""
@@ -69,14 +85,21 @@ class MetaDialog:
             self.screens.append(name)
         return name
 
-    async def _answer(self, step: str) -> None:
+    def _fills(self, step: str) -> dict[str, str]:
+        """What is typed on a screen; nothing stands for what is preset."""
         fills = {
             "business": {"business_name": self.business_name},
             "profile": {"display_name": self.display_name},
             "phone": {"phone_number": self.phone_number},
             "verify": {"code": CODE},
         }
-        for name, value in fills.get(step, {}).items():
+        return fills.get(step, {})
+
+    def _onward(self, step: str) -> str:
+        return {"finish": "Finish", "permissions": "Allow"}.get(step, "Continue")
+
+    async def _answer(self, step: str) -> None:
+        for name, value in self._fills(step).items():
             entry = self.page.locator(f"input[name={name}]")
             if value and await entry.count():
                 await entry.fill(value)
