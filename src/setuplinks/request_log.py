@@ -5,7 +5,9 @@ Owns the ASGI middleware. Static files and health checks are counted, not logged
 
 import logging
 import time
+from functools import lru_cache
 
+from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from setuplinks.core import metrics
@@ -42,13 +44,20 @@ class RequestLog:
         finally:
             took = time.perf_counter() - started
             route = _template(scope)
-            metrics.requests.labels(scope["method"], route, status).inc()
-            metrics.seconds.labels(route).observe(took)
+            count, seconds = _measures(scope["method"], route, status)
+            count.inc()
+            seconds.observe(took)
             if not scope["path"].startswith(QUIET):
                 act(
                     log, "http.request", logging.WARNING if status >= 500 else logging.INFO, method=scope["method"],
                     route=route, status=status, duration_ms=round(took * 1000, 2),
                 )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _measures(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """The series of one kind of answer; routes are templates and methods are known ones, so there are few."""
+    return metrics.requests.labels(method, route, status), metrics.seconds.labels(route)
 
 
 def _template(scope: Scope) -> str:

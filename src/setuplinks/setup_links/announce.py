@@ -7,16 +7,27 @@ from typing import Any
 
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.wire import instant
-from setuplinks.setup_links.machine import STATUS
+from setuplinks.setup_links.machine import STATUS, Phase
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.webhooks.service import Audience, Events
 
 
 def announce(
-    events: Events, tx: Unit, audience: Audience, event_type: str, link: SetupLink, now: int, **more: Any
+    events: Events,
+    tx: Unit,
+    audience: Audience,
+    event_type: str,
+    link: SetupLink,
+    now: int,
+    *,
+    phase: Phase | None = None,
+    **more: Any,
 ) -> str:
-    """Writes one `setup_link.*` event into the unit of the change; answers the event's id."""
-    phase = link.seen(now)
+    """Writes one `setup_link.*` event into the unit of the change; answers the event's id.
+
+    `phase` where the unit moves the link and the caller holds it as it was read.
+    """
+    phase = phase or link.seen(now)
     data: dict[str, Any] = {
         "setup_link_id": link.id,
         "customer_id": link.customer_id,

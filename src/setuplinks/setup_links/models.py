@@ -3,9 +3,11 @@
 Owns the shapes. Which phase may follow which stands in `machine`, the SQL in `store`.
 """
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
+
+import msgspec
 
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import Conflict
@@ -103,12 +105,16 @@ class SetupLink:
     @classmethod
     def of(cls, row: Row) -> "SetupLink":
         """The typed row."""
-        values = {name: row[name] for name in _PLAIN}
-        values |= {name: json.loads(row[name]) for name in _JSON}
-        values |= {name: bool(row[name]) for name in _BOOL}
-        values["phase"] = Phase(row["phase"])
-        values["connection_types"] = tuple(row["connection_types"].split(","))
-        retryable = row["failure_retryable"]
+        # By position once: SQLite's rows look a name up by comparing it with every column's.
+        given = dict(zip(row.keys(), cast(Iterable[Any], row), strict=True))
+        values: dict[str, Any] = {name: given[name] for name in _FIELDS}
+        for name in _JSON:
+            values[name] = msgspec.json.decode(given[name])
+        for name in _BOOL:
+            values[name] = bool(given[name])
+        values["phase"] = Phase(given["phase"])
+        values["connection_types"] = tuple(given["connection_types"].split(","))
+        retryable = given["failure_retryable"]
         values["failure_retryable"] = None if retryable is None else bool(retryable)
         return cls(**values)
 
@@ -167,8 +173,7 @@ class SetupLink:
 
 _JSON = ("theme", "metadata", "prefill", "country_isos", "resulting_phone_ids", "warnings")
 _BOOL = ("phone_provisioning", "sync_history", "issue_api_key")
-_OTHER = ("phase", "connection_types", "failure_retryable")
-_PLAIN = tuple(name for name in SetupLink.__dataclass_fields__ if name not in {*_JSON, *_BOOL, *_OTHER})
+_FIELDS = tuple(SetupLink.__dataclass_fields__)
 
 
 def _instant(value: int | None) -> str | None:

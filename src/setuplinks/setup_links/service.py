@@ -4,9 +4,10 @@ Owns rows 1 and 16 of the transition table and the link's URL. What a customer's
 crosses into provisioning in `provisioning/service`.
 """
 
-import json
 from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
 
 from setuplinks.branding import images
 from setuplinks.branding.theme import build_palette
@@ -138,7 +139,7 @@ class SetupLinks:
         if not link.is_open(now):
             raise LinkEnded()
         audience = await self._events.load(tx, tenant_id)
-        revoked = self._revoke(tx, audience, link, reason, now)
+        revoked = replace(link, **self._revoke(tx, audience, link, reason, now))
         audit.add(tx, now, tenant_id, actor, "setup_link.revoked", "setup_link", link_id, {"reason": reason})
         return revoked
 
@@ -205,17 +206,17 @@ class SetupLinks:
 
     def _revoke(
         self, tx: Unit, audience: Audience, link: SetupLink, reason: str, now: int, superseded_by: str | None = None
-    ) -> SetupLink:
+    ) -> dict[str, Any]:
         values: dict[str, Any] = {
             "phase": Phase.REVOKED, "due_at": None, "ended_at": now, "ended_reason": reason, "url_secret": None,
         }  # fmt: skip
         store.change(tx, link, now, **values)
         store.add_step(tx, link, now, "revoked", reason=reason, supersededBy=superseded_by)
-        revoked = replace(link, **values)
         announce(
-            self._events, tx, audience, "setup_link.revoked", revoked, now, reason=reason, superseded_by=superseded_by
-        )
-        return revoked
+            self._events, tx, audience, "setup_link.revoked", link, now, phase=Phase.REVOKED, reason=reason,
+            superseded_by=superseded_by,
+        )  # fmt: skip
+        return values
 
     def _add(self, tx: Unit, link: SetupLink) -> None:
         tx.add(
@@ -233,4 +234,4 @@ def repairs(tenant: Tenant, theme: dict[str, Any]) -> list[str]:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return msgspec.json.encode(value).decode()

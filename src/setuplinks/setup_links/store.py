@@ -5,7 +5,10 @@ by which the outside comes in (link id, state), which answer the tenant.
 """
 
 import json
+from functools import cache
 from typing import Any
+
+import msgspec
 
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.ids import uuid7
@@ -92,7 +95,7 @@ async def visits(tx: Unit, link: SetupLink) -> list[Visit]:
 def add_step(tx: Unit, link: SetupLink, now: int, kind: str, **detail: Any) -> None:
     """Appends a line to the link's timeline."""
     shown = {name: value for name, value in detail.items() if value is not None}
-    tx.add(ADD_STEP, link.tenant_id, link.id, uuid7(now), now, kind, json.dumps(shown))
+    tx.add(ADD_STEP, link.tenant_id, link.id, uuid7(now), now, kind, msgspec.json.encode(shown).decode())
 
 
 def change(tx: Unit, link: SetupLink, now: int, **values: Any) -> None:
@@ -100,15 +103,20 @@ def change(tx: Unit, link: SetupLink, now: int, **values: Any) -> None:
 
     Each link is changed at most once in a unit.
     """
-    names = list(values)
+    columns = [_column(name, value) for name, value in values.items()]
+    tx.must(LinkMoved(), _change_text(tuple(values)), link.tenant_id, link.id, link.version, now, *columns)
+
+
+@cache
+def _change_text(names: tuple[str, ...]) -> str:
+    """The text that changes these columns; the code has few such lists."""
     if unknown := set(names) - _LINK_FIELDS:
         raise ValueError(f"no such columns: {unknown}")
     sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(names, 5))
-    text = (
+    return (
         f"UPDATE setup_link SET version = version + 1, updated_at = $4{', ' if sets else ''}{sets} "  # noqa: S608
         "WHERE tenant_id = $1 AND id = $2 AND version = $3"
     )
-    tx.must(LinkMoved(), text, link.tenant_id, link.id, link.version, now, *(_column(n, values[n]) for n in names))
 
 
 def change_visit(tx: Unit, visit: Visit, problem: Exception, **values: Any) -> None:

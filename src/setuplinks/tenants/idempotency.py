@@ -184,7 +184,9 @@ class Idempotency:
             return None
         if not 0 < len(key) <= LONGEST or not all(" " <= letter <= "~" for letter in key):
             raise wire.invalid("Idempotency-Key", f"expected 1 to {LONGEST} printable ASCII characters")
-        target = f"{request.method} {request.url.path}?{request.url.query}\n".encode()
+        # From the scope: Starlette would build a whole URL to take it apart again.
+        path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
+        target = f"{request.method} {path}?{query}\n".encode()
         hashed = hashlib.sha256(target + body).digest()
         home = caller.home
         sealer = await (self._vault.tenant(home) if home else self._vault.installation())
