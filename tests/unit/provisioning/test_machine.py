@@ -1,0 +1,119 @@
+"""The order of provisioning: `advance` has one answer for every run and outcome, and every run comes to an end."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from setuplinks.core.clock import DAY, HOUR, SECOND
+from setuplinks.provisioning.machine import (
+    BACKOFF,
+    FIRST,
+    PLANS,
+    RUN_LIVES,
+    Again,
+    Complete,
+    Done,
+    Fail,
+    Go,
+    Lost,
+    Outcome,
+    Refused,
+    Reject,
+    Run,
+    Step,
+    advance,
+)
+from setuplinks.setup_links.codes import CODES
+
+NOW = 1_000 * DAY
+codes = st.sampled_from(sorted(CODES))
+outcomes: st.SearchStrategy[Outcome] = st.one_of(
+    st.builds(Done, st.one_of(st.none(), st.sampled_from(sorted(PLANS)))),
+    st.builds(Again, codes, st.one_of(st.none(), st.integers(0, 7 * 24 * 3600))),
+    st.builds(Refused, codes),
+    st.builds(Lost, codes),
+)
+runs = st.builds(
+    Run,
+    plan=st.sampled_from(sorted(PLANS)),
+    step=st.sampled_from(Step),
+    tries=st.integers(0, 10_000),
+    started_at=st.integers(NOW - 2 * DAY, NOW),
+)
+
+
+@given(runs, outcomes, st.floats(-1, 1))
+def test_every_run_and_outcome_has_a_decision(run: Run, outcome: Outcome, jitter: float) -> None:
+    decision = advance(run, outcome, NOW, jitter)
+    assert isinstance(decision, Go | Reject | Fail | Complete)
+    if isinstance(decision, Go):
+        assert decision.due_at >= NOW
+        assert decision.step in Step
+
+
+@pytest.mark.parametrize("plan", sorted(PLANS))
+def test_a_plan_whose_steps_all_succeed_runs_in_order_and_completes(plan: str) -> None:
+    run, seen = Run(plan, FIRST, 0, NOW), []
+    while not isinstance(decision := advance(run, Done(), NOW), Complete):
+        assert isinstance(decision, Go)
+        seen.append(run.step)
+        run = Run(decision.plan, decision.step, decision.tries, NOW)
+    assert (*seen, run.step) == PLANS[plan]
+
+
+@pytest.mark.parametrize("plan", sorted(PLANS))
+def test_the_app_is_subscribed_only_after_that_was_noted_and_before_anything_is_registered(plan: str) -> None:
+    steps = PLANS[plan]
+    assert steps.index(Step.NOTE_SUBSCRIPTION) == steps.index(Step.SUBSCRIBE) - 1
+    assert all(
+        steps.index(Step.SUBSCRIBE) < steps.index(step) for step in (Step.REGISTER, Step.SYNC_CONTACTS) if step in steps
+    )
+    assert (Step.REGISTER in steps) != (Step.SYNC_CONTACTS in steps)
+    assert steps[-1] is Step.FINISH
+
+
+def test_the_plan_follows_what_graph_says_of_the_number() -> None:
+    decision = advance(Run("dedicated", Step.CHOOSE, 0, NOW), Done("coexistence"), NOW)
+    assert decision == Go("coexistence", Step.NOTE_SUBSCRIPTION, 0, NOW)
+
+
+def test_waits_grow_and_jitter_moves_them_by_a_fifth() -> None:
+    def wait(tries: int, jitter: float = 0.0) -> float:
+        decision = advance(Run("dedicated", Step.INSPECT, tries, NOW), Again(), NOW, jitter)
+        assert isinstance(decision, Go)
+        assert decision.tries == tries + 1
+        return (decision.due_at - NOW) / SECOND
+
+    waits = [wait(tries) for tries in range(len(BACKOFF) + 2)]
+    assert waits == sorted(waits)
+    assert waits[0] == 1
+    assert waits[-1] == BACKOFF[-1]
+    assert (wait(5, -1), wait(5, 1), wait(5, -7)) == (24, 36, 24)
+
+
+@given(st.sampled_from(sorted(PLANS)), st.sampled_from([step for step in Step if step is not Step.REGISTER]))
+def test_a_step_that_meta_never_answers_ends_the_run_within_24_hours(plan: str, step: Step) -> None:
+    now, run = NOW, Run(plan, step, 0, NOW)
+    while isinstance(decision := advance(run, Again(), now), Go):
+        now, run = decision.due_at, Run(plan, step, decision.tries, NOW)
+        assert now - NOW < RUN_LIVES == 24 * HOUR
+    assert decision == Fail("meta_unavailable")
+
+
+def test_a_registration_that_never_succeeds_is_put_off_and_the_link_goes_on() -> None:
+    now, run = NOW, Run("dedicated", Step.REGISTER, 0, NOW)
+    while isinstance(decision := advance(run, Again(), now), Go) and decision.step is Step.REGISTER:
+        now, run = decision.due_at, Run("dedicated", Step.REGISTER, decision.tries, NOW)
+    assert decision == Go("dedicated", Step.READ_METADATA, 0, now)
+
+
+def test_a_wait_that_meta_names_is_waited() -> None:
+    decision = advance(Run("dedicated", Step.LIST_NUMBERS, 0, NOW), Again(wait_s=300), NOW)
+    assert decision == Go("dedicated", Step.LIST_NUMBERS, 1, NOW + 300 * SECOND)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_what_the_customer_can_mend_goes_back_to_them_and_all_else_fails_the_link(code: str) -> None:
+    decision = advance(Run("dedicated", Step.FIND_WABAS, 0, NOW), Refused(code), NOW)
+    assert decision == (Reject(code) if CODES[code].retryable else Fail(code))
+    assert advance(Run("dedicated", Step.FIND_WABAS, 0, NOW), Lost(code), NOW) == Fail(code)
