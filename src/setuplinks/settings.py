@@ -235,8 +235,12 @@ def read_env_file(path: Path) -> dict[str, str]:
 def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None) -> Settings:
     """Reads the settings. Raises SettingsInvalid with one line for each that is missing or wrong."""
     environ = os.environ if environ is None else environ
-    given = {**read_env_file(Path(ENV_FILE) if env_file is None else env_file), **environ}
-    values, lines = _collect(given)
+    written = read_env_file(Path(ENV_FILE) if env_file is None else env_file)
+    values, lines = _collect(environ)
+    # By setting, not by name: a secret's file that the environment names wins over the value in setuplinks.env.
+    named = {*values, *map(_field, environ)}
+    beneath, more = _collect({name: text for name, text in written.items() if _field(name) not in named})
+    values, lines = {**beneath, **values}, lines + more
     try:
         settings = Settings(**values)
     except ValidationError as error:
@@ -253,16 +257,21 @@ def load(environ: Mapping[str, str] | None = None, env_file: Path | None = None)
     return settings
 
 
+def _field(name: str) -> str:
+    """The setting that a name gives a value to, by itself or by a file."""
+    field = name.removeprefix(PREFIX).lower()
+    return field[:-5] if field.endswith("_file") and field[:-5] in SECRETS else field
+
+
 def _collect(given: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     values: dict[str, Any] = {}
     lines: list[str] = []
     for name, text in given.items():
         if not name.startswith(PREFIX):
             continue
-        field = name[len(PREFIX) :].lower()
-        from_file = field.endswith("_file") and field[:-5] in SECRETS
+        field = _field(name)
+        from_file = field != name[len(PREFIX) :].lower()
         if from_file:
-            field = field[:-5]
             if not text:
                 continue
             try:
