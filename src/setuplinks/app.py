@@ -147,7 +147,10 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         yield
         await service.stop(workers=workers)
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    # Not `redirect_slashes`: its address is made of the Host header, and of http behind a proxy that ends TLS.
+    app = FastAPI(
+        lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
+    )
     app.state.service = service
     app.state.deps = service.deps
     install_problem_handlers(app)

@@ -3,6 +3,8 @@
 Owns `/healthz`, `/readyz`, `/metrics` and `/docs`. None of them needs a key; `/metrics` names no tenant.
 """
 
+import logging
+
 from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -11,8 +13,11 @@ from starlette.routing import BaseRoute, Route
 from setuplinks.api_reference import reference_page
 from setuplinks.core import metrics
 from setuplinks.core.db.database import Database
+from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
 from setuplinks.migrations.apply import check_revision
+
+log = logging.getLogger("setuplinks.health")
 
 NO_STORE = {"Cache-Control": "no-store"}
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -29,7 +34,8 @@ def health_routes(app: FastAPI, db: Database) -> list[BaseRoute]:
         try:
             await check_revision(db)
         except Problem as problem:
-            return JSONResponse({"status": "not ready", "why": problem.detail}, 503, headers=NO_STORE)
+            act(log, "health.not_ready", logging.WARNING, why=problem.detail)  # it may name the database's address
+            return JSONResponse({"status": "not ready", "why": problem.title}, 503, headers=NO_STORE)
         return JSONResponse({"status": "ready"}, headers=NO_STORE)
 
     async def show_metrics(_: Request) -> Response:

@@ -148,7 +148,8 @@ class Callback:
         except (ValueError, RecursionError):
             return None
         state = value.get("state") if isinstance(value, dict) else None
-        return value if isinstance(state, str) and 0 < len(state) <= LONGEST_STATE else None
+        good = isinstance(state, str) and state.isascii() and 0 < len(state) <= LONGEST_STATE
+        return value if good else None
 
     def _message(self, text: Any) -> SignupMessage | None:
         """The page compared the window's origin already; what it passed on is read as from there."""

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from setuplinks.branding.images import FIND
+from setuplinks.core.wire import path_id
 from setuplinks.signup.room import Room
 
 HEADERS = {
@@ -22,8 +23,8 @@ class Images:
 
     async def show(self, request: Request) -> Response:
         """`/signup/images/{tenant}/{image}`; 404 for one that is not there (yet)."""
-        tenant, image = request.path_params["tenant"], request.path_params["image"]
-        row = await self._room.db.one(FIND, tenant, image)
+        tenant, image = path_id(request.path_params["tenant"]), request.path_params["image"]
+        row = None if tenant is None or "\0" in image else await self._room.db.one(FIND, tenant, image)
         if row is None:
             return Response(status_code=404, headers=HEADERS)
         return Response(bytes(row["body"]), media_type=row["media_type"], headers=HEADERS)

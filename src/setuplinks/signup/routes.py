@@ -58,13 +58,18 @@ def routes(room: Room) -> list[BaseRoute]:
         long = len(request.path_params["link"]) > ID_LENGTH
         return await (links.leave(request) if long else visits.leave(request))
 
+    async def unknown(request: Request) -> Response:
+        return room.unknown(request)
+
     return [
         Mount(STATIC_URL, _Files(directory=STATIC_DIRECTORY)),
-        Route("/signup/images/{tenant:int}/{image}", Images(room).show, methods=["GET"]),
+        Route("/signup/images/{tenant}/{image}", Images(room).show, methods=["GET"]),
         Route("/meta/callback", _kind(room, callback.page), methods=["GET"]),
         Route("/signup/{link}", _kind(room, show), methods=["GET"]),
+        Route("/signup/{link}/", _kind(room, show), methods=["GET"]),  # some mail programs add the slash
         Route("/signup/{link}/leave", _kind(room, leave), methods=["GET"]),
         *(_below(room, route) for route in [*links.routes(), *visits.routes(), *callback.routes()]),
+        Route("/signup/{rest:path}", _kind(room, unknown), methods=["GET"]),
     ]
 
 

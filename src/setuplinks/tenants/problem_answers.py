@@ -15,6 +15,8 @@ from starlette.exceptions import HTTPException
 from setuplinks.core.logs import act
 from setuplinks.core.problems import MEDIA_TYPE, Invalid, NotFound, Problem
 
+OUR_FAULT = "The request failed on our side; it was logged."
+
 log = logging.getLogger("setuplinks.http")
 
 
@@ -36,7 +38,10 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def problem_response(problem: Problem) -> Response:
     """The problem as an HTTP answer."""
-    body = msgspec.json.encode(problem.body())
+    told = problem.body()
+    if problem.status >= 500:  # the database's address, its words, a key's name: for the log, not for callers
+        told["detail"] = OUR_FAULT if problem.status == 500 else problem.title
+    body = msgspec.json.encode(told)
     headers = {"Cache-Control": "no-store", **problem.headers}
     return Response(body, problem.status, headers=headers, media_type=MEDIA_TYPE)
 
@@ -44,7 +49,10 @@ def problem_response(problem: Problem) -> Response:
 async def _problem(request: Request, error: Exception) -> Response:
     problem = cast(Problem, error)
     if problem.status >= 500:
-        act(log, "http.problem", logging.ERROR, route=_route(request), method=request.method, code=problem.code)
+        act(
+            log, "http.problem", logging.ERROR, route=_route(request), method=request.method, code=problem.code,
+            detail=problem.detail,
+        )  # fmt: skip
     return problem_response(problem)
 
 
@@ -69,7 +77,7 @@ async def _framework(_: Request, error: Exception) -> Response:
 
 async def _unforeseen(request: Request, error: Exception) -> Response:
     log.error("http.failed", exc_info=error, extra={"fields": {"route": _route(request), "method": request.method}})
-    return problem_response(Problem("The request failed on our side; it was logged."))
+    return problem_response(Problem(OUR_FAULT))
 
 
 def _route(request: Request) -> str:

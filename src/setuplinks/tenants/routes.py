@@ -28,6 +28,7 @@ R = TypeVar("R")
 LARGEST_BODY = 1_000_000
 PAGE, LARGEST_PAGE = 20, 100
 END_OF_TIME = 2**62
+NO_STORE = {"Cache-Control": "no-store"}  # answers carry keys and links' secrets
 
 Handler = Callable[["Call"], Awaitable[Response]]
 
@@ -196,7 +197,7 @@ def listing(
 
 
 def _response(answered: Answer) -> Response:
-    headers = {REPLAYED: "true"} if answered.replayed else None
+    headers = {**NO_STORE, REPLAYED: "true"} if answered.replayed else NO_STORE
     if answered.status == 204:
         return Response(status_code=204, headers=headers)
     return Response(answered.body, answered.status, headers=headers, media_type="application/json")

@@ -21,7 +21,7 @@ NUMBERS_OF_CUSTOMER = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 A
 NUMBERS_OF_LINK = _NUMBER + "WHERE p.tenant_id = $1 AND p.link_id = $2 ORDER BY p.id"
 # $2 customer (0: all), $3 status ('': all but the deleted), $4 and $5 the place in the list.
 LIST_NUMBERS = (
-    _NUMBER + "WHERE p.tenant_id = $1 AND ($2 = 0 OR p.customer_id = $2) "
+    _NUMBER + "WHERE p.tenant_id = $1 AND (CAST($2 AS BIGINT) = 0 OR p.customer_id = $2) "
     "AND (p.status = $3 OR ($3 = '' AND p.status <> 'deleted')) "
     "AND (p.created_at, p.id) < ($4, $5) ORDER BY p.created_at DESC, p.id DESC LIMIT $6"
 )
