@@ -80,7 +80,7 @@ class Browsers:
         return request.headers.get("origin") == self._origin and site in {None, "same-origin"}
 
     def _mac(self, key: bytes, stamp: str, link_id: str) -> str:
-        return hmac.new(key, f"{stamp}|{link_id}".encode(), "sha256").hexdigest()[:TOKEN_HEX]
+        return hmac.digest(key, f"{stamp}|{link_id}".encode(), "sha256").hex()[:TOKEN_HEX]
 
 
 def device(request: Request) -> str:

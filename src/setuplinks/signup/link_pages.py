@@ -41,7 +41,8 @@ class LinkPages:
         shown = await room.by_secret(request)
         if shown is None:
             return room.unknown(request)
-        page = await self._page(shown, request.path_params["link"], asked="asked" in request.query_params)
+        asked = bool(request.scope["query_string"]) and "asked" in request.query_params
+        page = await self._page(shown, request.path_params["link"], asked=asked)
         return room.answers.page(page, 410 if isinstance(page, Expired | Revoked) else 200)
 
     async def opened(self, request: Request) -> Response:
