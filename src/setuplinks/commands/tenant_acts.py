@@ -10,7 +10,7 @@ from setuplinks.core.db.unit import Unit
 from setuplinks.core.wire import instant, instant_or_none, parse_instant
 from setuplinks.provisioning.api import CrossingRoutes
 from setuplinks.tenants import api, service, store
-from setuplinks.tenants.models import ApiKey, Tenant, api_key_of, tenant_of
+from setuplinks.tenants.models import ApiKey, Tenant, TenantHasCustomers, api_key_of, tenant_of
 
 if TYPE_CHECKING:
     from setuplinks.app import Service
@@ -78,7 +78,10 @@ def delete_tenant(tenant_id: int, *, cascade: bool) -> None:
         async def verb(tx: Unit) -> None:
             await service.delete(tx, tenant_id, now=desk.clock.now(), actor=ACTOR)
 
-        await desk.db.unit(verb)
+        try:
+            await desk.db.unit(verb)
+        except TenantHasCustomers:
+            raise Refused(f"Tenant {tenant_id} still has customers; --cascade off-boards them first.") from None
 
     done(act)
     said(f"Tenant {tenant_id} is deleted.")
