@@ -20,6 +20,7 @@ import setuplinks
 from scripts.reference_api import api_sections
 from scripts.reference_cli import cli_sections
 from setuplinks.app import build, create_app
+from setuplinks.cli import app as cli
 from setuplinks.core.clock import SystemClock
 from setuplinks.core.db.open import open_database
 from setuplinks.core.problems import Problem
@@ -28,7 +29,6 @@ from setuplinks.setup_links.codes import CODES
 from setuplinks.webhooks.models import EVENT_TYPES
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
-CLI = "setuplinks.cli"
 NOTE = "<!-- Written by `make reference` from the code; change it there. -->"
 
 
@@ -97,7 +97,7 @@ def api_page() -> str:
 
 def cli_page() -> str:
     """Every command."""
-    commands = cli_sections(importlib.import_module(CLI).app, "setuplinks")
+    commands = cli_sections(cli, "setuplinks")
     return _page("Commands", f"`setuplinks --help` says the same.\n\n{commands}")
 
 

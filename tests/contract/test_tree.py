@@ -143,13 +143,3 @@ def asserts(node: ast.AST) -> bool:
         return True
     name = name_of(node.func) if isinstance(node, ast.Call) else ""
     return name in {"raises", "warns", "fail"} or name.startswith(CHECKS)
-
-
-def test_every_document_that_the_readme_points_to_is_there() -> None:
-    dead = [
-        f"{document}: {target}"
-        for document in under(suffix=".md")
-        for target in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", text_of(document))
-        if not (ROOT / document.parent / target).exists()
-    ]
-    assert dead == []
