@@ -16,7 +16,10 @@ from setuplinks.customers import api as customers_api
 from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
+from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import notification_routes
+from setuplinks.notifications.routing import Router
+from setuplinks.notifications.runner import NotificationRunner
 from setuplinks.provisioning.api import CrossingRoutes, reconnect_router
 from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.provisioning.finish import Finisher
@@ -120,10 +123,12 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     provisionings = Provisionings(db, clock, vault, events, graph, visits, links)
     offboarding = Offboarding(db, clock, vault, events, provisionings)
     disconnects = Disconnects(clock, vault, events, links)
+    router = Router(db, clock, events, Accounts(clock, events, disconnects, settings.meta_app_id))
     workers = Workers(
         db,
         [
             ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
+            NotificationRunner(db, clock, router, days=settings.retention_messages),
             DeliveryRunner(db, vault, clock, events, outbound),
             ImageRunner(db, clock, outbound),
             LinkSweeper(db, clock, events),

@@ -5,6 +5,7 @@ owns no rule about what becomes of a number, and knows none of our ids.
 https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/overview
 """
 
+import json
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -90,12 +91,30 @@ class Change(msgspec.Struct, frozen=True):
 def changes(body: bytes) -> list[Change]:
     """All changes of a notification (up to 1,000), in Meta's order. Raises NotificationUnreadable."""
     try:
-        raw = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raw = _decoded(body)
+    except (ValueError, RecursionError):
         raise NotificationUnreadable("not JSON") from None
     if not isinstance(raw, dict) or raw.get("object") != OBJECT or not isinstance(raw.get("entry"), list):
         raise NotificationUnreadable("not of WhatsApp")
     return list(_changes(raw))
+
+
+def _decoded(body: bytes) -> object:
+    """A name cut in the middle of an emoji leaves half of a surrogate pair: that may not cost a thousand messages."""
+    try:
+        return msgspec.json.decode(body)
+    except ValueError:
+        return _whole_characters(json.loads(body.decode("utf-8", "replace")))
+
+
+def _whole_characters(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole_characters(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole_characters(name): _whole_characters(item) for name, item in value.items()}
+    return value
 
 
 def _changes(raw: Raw) -> Iterator[Change]:

@@ -1,7 +1,7 @@
 """Where Meta's notifications come in: the handshake, the signature over the raw body, the row, then 200.
 
 Owns `/meta/notifications`. What is stored here is committed before Meta hears 200; nothing is parsed before its
-signature is good. Reading what a notification says is not done here.
+signature is good. Reading what a notification says is the runner's.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
 from setuplinks.meta.secret import Secret
 from setuplinks.meta.signatures import body_is_signed
+from setuplinks.notifications.runner import CHANNEL
 from setuplinks.notifications.store import ADD_BY_DIALECT
 from setuplinks.settings import Settings
 
@@ -60,6 +61,7 @@ def notification_routes(settings: Settings, db: Database, clock: Clock) -> list[
             async with db.transaction() as tx:
                 digest = hashlib.sha256(raw).digest()
                 tx.add(ADD_BY_DIALECT[db.dialect], uuid7(now), now, digest, raw, now - REPEAT_WITHIN)
+                tx.wake(CHANNEL)
         except Problem:
             return PlainTextResponse("not stored; send it again", 503)
         act(log, "notification.stored", bytes=len(raw))

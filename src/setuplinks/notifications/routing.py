@@ -1,0 +1,222 @@
+"""From one change of a notification to events: whose it is, what kind, and never twice.
+
+Owns the table of Meta's fields and the units in which items are told. Each item stands in a unit of its own with the
+row that remembers it, so that a batch that is cut off goes on where it stopped, and a bad item holds up no other.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import msgspec
+
+from setuplinks.core.clock import Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Unit
+from setuplinks.core.problems import Conflict
+from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, Item, items
+from setuplinks.notifications import store
+from setuplinks.notifications.accounts import Accounts
+from setuplinks.notifications.owners import Owner, Owners
+from setuplinks.provisioning import store as provisioning
+from setuplinks.webhooks.service import Audience, Events
+
+AT_ONCE = 64  # units of one shape; PostgreSQL commits them together
+
+ITEM_TYPES = {
+    "received": ("whatsapp.message.received", "message"),
+    "status": ("whatsapp.message.status", "status"),
+    "echo": ("whatsapp.message.echo", "message"),
+}
+WHOLE_TYPES = {
+    "history": "whatsapp.history",
+    "smb_app_state_sync": "whatsapp.contacts.synced",
+    "account_alerts": "whatsapp.account.alert",
+}
+TEMPLATE_FIELDS = ("message_template_", "template_")
+OTHER = "whatsapp.notification"
+
+Verb = Callable[[Unit, Owner, Change], Awaitable[str | None]]
+
+
+class AlreadyTold(Conflict):
+    """A repeat of Meta's: the item was told before."""
+
+    code = "already_told"
+    title = "This item of a notification was told before."
+
+
+@dataclass
+class Handled:
+    """What became of the changes of one notification. `waits`: somebody is just being connected; look again."""
+
+    told: int = 0
+    repeated: int = 0
+    unrouted: list[str] = field(default_factory=list)  # fields that were nobody's
+    waits: bool = False
+    failures: list[Exception] = field(default_factory=list)
+
+    def add(self, results: Iterable[bool | BaseException]) -> None:
+        """Counts items that were told (True), repeated (False), or failed."""
+        for result in results:
+            if isinstance(result, Exception):
+                self.failures.append(result)
+            elif isinstance(result, BaseException):
+                raise result
+            elif result:
+                self.told += 1
+            else:
+                self.repeated += 1
+
+
+@dataclass(frozen=True)
+class _News:
+    """One event to be told, and what names it over all repeats."""
+
+    owner: Owner
+    event_type: str
+    data: dict[str, Any]
+    digest: bytes
+
+
+class Router:
+    """Brings changes to the customers that they are about."""
+
+    def __init__(self, db: Database, clock: Clock, events: Events, accounts: Accounts) -> None:
+        self._db, self._clock, self._events, self._accounts = db, clock, events, accounts
+        self._owners = Owners(db)
+        self._verbs: dict[str, Verb] = {
+            ACCOUNT_UPDATE: accounts.account_event,
+            "account_review_update": accounts.review,
+            "phone_number_name_update": accounts.number_news,
+            "phone_number_quality_update": accounts.number_news,
+            "business_capability_update": accounts.capability,
+        }
+
+    async def take(self, changes: list[Change]) -> Handled:
+        """All changes, in Meta's order. Never raises for an item's own fault: that stands in `failures`."""
+        handled = Handled()
+        for change in changes:
+            try:
+                await self._take(change, handled)
+            except Exception as error:
+                handled.failures.append(error)
+        return handled
+
+    async def _take(self, change: Change, handled: Handled) -> None:
+        verb = self._verbs.get(change.field)
+        if verb is not None:
+            owners = await self._owners_of(change)
+            # One after the other: two units may change the same customer's row.
+            for owner in owners:
+                handled.add([await self._changed(verb, owner, change)])
+        else:
+            owners = await self._owners.of_any(change)
+            if change.field in OF_A_NUMBER and change.meta_phone_number_id is not None:
+                owners = [owner for owner in owners if owner.number is not None]
+            await self._tell_all(_news(change, owners), handled)
+        if not owners:
+            handled.unrouted.append(change.field)
+            handled.waits = handled.waits or await self._being_connected(change)
+
+    async def _owners_of(self, change: Change) -> list[Owner]:
+        if change.field == ACCOUNT_UPDATE:
+            return await self._owners.of_account_event(change)
+        return await self._owners.of_waba(change.meta_waba_id) if change.meta_waba_id is not None else []
+
+    async def _changed(self, verb: Verb, owner: Owner, change: Change) -> bool | Exception:
+        digest = _digest(owner, change.field, *_whole(change))
+
+        async def unit(tx: Unit) -> None:
+            event_id = await verb(tx, owner, change)
+            self._remember(tx, owner.tenant_id, digest, event_id)
+
+        try:
+            await self._db.unit(unit)
+        except AlreadyTold:
+            return False
+        except Exception as error:
+            return error
+        return True
+
+    async def _tell_all(self, news: list[_News], handled: Handled) -> None:
+        """In Meta's order, and many at once: units of one shape share commits."""
+        if not news:
+            return
+        audiences: dict[int, Audience] = {}
+        async with self._db.transaction() as tx:
+            for tenant_id in {one.owner.tenant_id for one in news}:
+                audiences[tenant_id] = await self._events.load(tx, tenant_id)
+        rest = iter(news)
+        while batch := list(islice(rest, AT_ONCE)):
+            telling = (self._tell(audiences[one.owner.tenant_id], one) for one in batch)
+            handled.add(await asyncio.gather(*telling, return_exceptions=True))
+
+    async def _tell(self, audience: Audience, news: _News) -> bool:
+        owner = news.owner
+        try:
+            async with self._db.transaction() as tx:
+                event_id = self._events.emit(
+                    tx, audience, news.event_type, news.data, customer_id=owner.customer.id, phone_id=owner.phone_id
+                )
+                self._remember(tx, owner.tenant_id, news.digest, event_id)
+        except AlreadyTold:
+            return False
+        return True
+
+    def _remember(self, tx: Unit, tenant_id: int, digest: bytes, event_id: str | None) -> None:
+        tx.must(AlreadyTold(), store.ADD_ITEM, tenant_id, digest, event_id, self._clock.now())
+
+    async def _being_connected(self, change: Change) -> bool:
+        """What comes of a WABA while its signup is being finished (history, contacts, first messages) is not lost."""
+        if change.field not in OF_A_NUMBER or change.entry_id is None:
+            return False
+        row = await self._db.one(provisioning.OTHERS_ON_WABA, change.entry_id, "running", 0, 0)
+        return bool(row and row["n"])
+
+
+def _news(change: Change, owners: list[Owner]) -> list[_News]:
+    """One for each item, where the change has items; else one with the whole value."""
+    news = []
+    for owner in owners:
+        found = items(change)
+        news += [_item(change, owner, item) for item in found]
+        if not found or change.value.get("errors"):
+            news.append(_of_whole(change, owner))
+    return news
+
+
+def _item(change: Change, owner: Owner, item: Item) -> _News:
+    event_type, name = ITEM_TYPES[item.kind]
+    data = {
+        **owner.ids(),
+        "metadata": change.value.get("metadata"),
+        "contact": item.contact,
+        name: item.raw,
+    }
+    named = item.key or (_json(item.raw),)
+    return _News(owner, event_type, data, _digest(owner, item.kind, *named))
+
+
+def _of_whole(change: Change, owner: Owner) -> _News:
+    event_type = WHOLE_TYPES.get(change.field, OTHER)
+    if change.field.startswith(TEMPLATE_FIELDS):
+        event_type = "whatsapp.template.updated"
+    data = {**owner.ids(), "field": change.field, "value": change.value}
+    return _News(owner, event_type, data, _digest(owner, change.field, *_whole(change)))
+
+
+def _whole(change: Change) -> tuple[str, ...]:
+    return (change.entry_id or "", str(change.time), _json(change.value))
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
+
+
+def _digest(owner: Owner, kind: str, *named: str) -> bytes:
+    """The item's own name for one customer; ids of different kinds do not meet."""
+    return hashlib.sha256(_json([owner.customer.id, kind, *named]).encode()).digest()

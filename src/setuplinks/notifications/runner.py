@@ -1,0 +1,122 @@
+"""Handles stored notifications: parse, route, mark; and drops what is older than it is kept.
+
+Owns tries, leases and the end of a notification. A worker that dies leaves its lease; another takes the row up, and
+what was told before is not told again. What cannot be handled ends as `failed` after a few tries and holds up nothing.
+"""
+
+import asyncio
+import logging
+
+from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Row
+from setuplinks.core.logs import act
+from setuplinks.core.problems import Problem, Unavailable
+from setuplinks.meta.notices import NotificationUnreadable, changes
+from setuplinks.notifications import store
+from setuplinks.notifications.routing import Handled, Router
+from setuplinks.webhooks.retention import before
+
+CHANNEL = "notifications"
+LEASE = 60 * SECOND
+AT_ONCE = 32
+LARGE = 100_000  # bytes; of such only two are in memory as objects at a time
+RETRY_AFTER = (1 * SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE)
+MOST_TRIES = 20  # of one that never comes back from being handled: it may be what ends the process
+ITEMS_KEPT = 8 * DAY  # a day longer than Meta sends an item again
+SOONEST_LOOK, LATEST_LOOK = 2 * SECOND, 10 * MINUTE
+LOOK_EVERY = HOUR
+SLICE = 1_000
+
+log = logging.getLogger("setuplinks.notifications")
+
+
+class NotificationRunner:
+    """One of the worker's runners. `days`: how long raw notifications are kept."""
+
+    name = "notifications"
+    channel = CHANNEL
+
+    def __init__(self, db: Database, clock: Clock, router: Router, *, days: int) -> None:
+        self._db, self._clock, self._router, self._days = db, clock, router, days
+        self._large = asyncio.Semaphore(2)
+        self._dropped_at: int | None = None
+
+    async def run_once(self) -> int:
+        """Takes what is due, at most `AT_ONCE`; how many were handled, or dropped."""
+        now = self._clock.now()
+        rows = await self._db.claim(store.CLAIM, now, now + LEASE, AT_ONCE)
+        await asyncio.gather(*(self._handle(row) for row in sorted(rows, key=lambda row: str(row["id"]))))
+        return len(rows) + await self._drop(now)
+
+    async def _handle(self, row: Row) -> None:
+        try:
+            if len(row["body"]) > LARGE:
+                async with self._large:
+                    await self._take(row)
+            else:
+                await self._take(row)
+        except Problem as error:  # the database is away: the lease ends by itself
+            act(log, "notification.put_off", logging.WARNING, notification=row["id"], why=error.code)
+
+    async def _take(self, row: Row) -> None:
+        started = self._clock.now()
+        if row["tries"] > MOST_TRIES:
+            await self._end(row, "failed", "never came to an end")
+            return
+        try:
+            handled = await self._router.take(changes(bytes(row["body"])))
+        except NotificationUnreadable as error:
+            await self._end(row, "failed", str(error))
+            return
+        act(
+            log, "notification.handled", notification=row["id"], told=handled.told, repeated=handled.repeated,
+            unrouted=",".join(sorted(set(handled.unrouted))) or None, failures=len(handled.failures) or None,
+            tries=row["tries"], duration_ms=(self._clock.now() - started) / 1000,
+        )  # fmt: skip
+        if handled.failures:
+            await self._failed(row, handled)
+        elif handled.waits:
+            now = self._clock.now()
+            wait = max(SOONEST_LOOK, min((now - row["received_at"]) // 4, LATEST_LOOK))
+            async with self._db.transaction() as tx:
+                tx.add(store.AGAIN, row["id"], row["tries"], now + wait, "waits for a signup", 0)
+        else:
+            await self._end(row, "handled" if handled.told or handled.repeated else "unrouted", None)
+
+    async def _failed(self, row: Row, handled: Handled) -> None:
+        """Tried again with growing waits; the database's absence is nobody's fault and does not count."""
+        first, tries = handled.failures[0], row["tries"]
+        if isinstance(first, Unavailable):
+            raise first
+        told = _named(first)
+        if tries > len(RETRY_AFTER):
+            await self._end(row, "failed", told)
+            return
+        act(log, "notification.failing", logging.WARNING, notification=row["id"], error=told, tries=tries)
+        async with self._db.transaction() as tx:
+            tx.add(store.AGAIN, row["id"], tries, self._clock.now() + RETRY_AFTER[tries - 1], told, tries)
+
+    async def _end(self, row: Row, status: str, error: str | None) -> None:
+        if error is not None:
+            act(log, "notification.failed", logging.ERROR, notification=row["id"], error=error, bytes=len(row["body"]))
+        async with self._db.transaction() as tx:
+            tx.add(store.END, row["id"], row["tries"], status, self._clock.now(), error)
+
+    async def _drop(self, now: int) -> int:
+        if self._dropped_at is not None and now - self._dropped_at < LOOK_EVERY:
+            return 0
+        dropped = await self._db.bulk(store.DROP, before(now - self._days * DAY), SLICE)
+        dropped += await self._db.bulk(store.DROP_ITEMS, now - ITEMS_KEPT, SLICE)
+        if not dropped:
+            self._dropped_at = now
+        return dropped
+
+
+def _named(error: Exception) -> str:
+    """The error without its words, which may hold a piece of the body: its kind, and where it was raised."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f" in {trace.tb_frame.f_code.co_name}:{trace.tb_lineno}" if trace is not None else ""
+    return type(error).__name__ + where
