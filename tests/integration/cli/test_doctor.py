@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from setuplinks.doctor.checks import clock_against
+from setuplinks.core.clock import SystemClock
+from setuplinks.core.db.database import Database
+from setuplinks.core.vault import Vault
+from setuplinks.doctor.checks import clock_against, master_keys
 from tests.integration.cli.terminal import setuplinks
 from tests.support.sandbox import Sandbox
-from tests.support.service import environment_of, settings_for
+from tests.support.service import MASTER_KEYS, environment_of, settings_for
 
 
-@pytest.fixture
-def beside_sandbox(sandbox: Sandbox, data_dir: Path, database_url: str | None) -> dict[str, str]:
-    """All settings, Meta being the sandbox."""
-    return environment_of(settings_for("http://127.0.0.1:8080", sandbox.url, data_dir, database_url))
+PUBLIC_URL = "http://127.0.0.1:8080"
 
 
 async def verdicts(folder: Path, environ: dict[str, str]) -> tuple[int, dict[str, str]]:
@@ -30,9 +30,10 @@ async def verdicts(folder: Path, environ: dict[str, str]) -> tuple[int, dict[str
 
 
 async def test_an_installation_that_is_ready_passes_with_loopback_as_a_warning(
-    beside_sandbox: dict[str, str], tmp_path: Path
+    sandbox: Sandbox, data_dir: Path, database_url: str | None, tmp_path: Path
 ) -> None:
-    code, rows = await verdicts(tmp_path, beside_sandbox)
+    environ = environment_of(settings_for(PUBLIC_URL, sandbox.url, data_dir, database_url))
+    code, rows = await verdicts(tmp_path, environ)
     assert code == 0
     assert rows == {
         "Settings": "pass", "Public URL": "warn", "System token": "warn", "Database": "pass", "Master keys": "pass",
@@ -41,10 +42,10 @@ async def test_an_installation_that_is_ready_passes_with_loopback_as_a_warning(
 
 
 async def test_a_wrong_app_secret_fails_and_says_where_to_fix_it(
-    beside_sandbox: dict[str, str], tmp_path: Path
+    sandbox: Sandbox, data_dir: Path, tmp_path: Path
 ) -> None:
-    beside_sandbox["SETUPLINKS_META_APP_SECRET"] = "wrong-secret"
-    said = await setuplinks("doctor", folder=tmp_path, environ=beside_sandbox)
+    settings = settings_for(PUBLIC_URL, sandbox.url, data_dir, None, meta_app_secret="wrong-secret")
+    said = await setuplinks("doctor", folder=tmp_path, environ=environment_of(settings))
     assert said.code == 1
     assert "fail  Meta app" in said.out
     assert "SETUPLINKS_META_APP_SECRET" in said.out
@@ -58,13 +59,15 @@ async def test_a_graph_that_cannot_be_reached_fails_in_plain_words(embedded: dic
     assert said.err == ""
 
 
-async def test_another_master_key_fails(beside_sandbox: dict[str, str], tmp_path: Path) -> None:
-    made = await setuplinks("tenants", "create", "Acme", folder=tmp_path, environ=beside_sandbox)
-    assert made.code == 0
-    beside_sandbox["SETUPLINKS_MASTER_KEYS"] = "k9:" + base64.b64encode(bytes(32)).decode()
-    code, rows = await verdicts(tmp_path, beside_sandbox)
-    assert code == 1
-    assert rows["Master keys"] == "fail"
+async def test_a_master_key_that_does_not_open_what_is_sealed_fails(db: Database, data_dir: Path) -> None:
+    settings = settings_for(PUBLIC_URL, PUBLIC_URL, data_dir, None)
+    await Vault(db, settings.key_ring, SystemClock()).installation()
+    assert (await master_keys(db, settings)).verdict == "pass"
+    other = "k9:" + base64.b64encode(bytes(32)).decode()
+    behind = settings_for(PUBLIC_URL, PUBLIC_URL, data_dir, None, master_keys=f"{other},{MASTER_KEYS}")
+    assert (await master_keys(db, behind)).fix == "setuplinks master-keys rewrap"
+    lost = await master_keys(db, settings_for(PUBLIC_URL, PUBLIC_URL, data_dir, None, master_keys=other))
+    assert (lost.verdict, lost.said) == ("fail", "The master key 't1' is not in MASTER_KEYS.")
 
 
 async def test_settings_that_are_missing_are_rows(tmp_path: Path) -> None:
