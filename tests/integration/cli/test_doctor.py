@@ -16,7 +16,6 @@ from tests.integration.cli.terminal import setuplinks
 from tests.support.sandbox import Sandbox
 from tests.support.service import MASTER_KEYS, environment_of, settings_for
 
-
 PUBLIC_URL = "http://127.0.0.1:8080"
 
 
