@@ -18,6 +18,7 @@ from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import notification_routes
+from setuplinks.notifications.app_callbacks import AppCallbacks
 from setuplinks.notifications.routing import Router
 from setuplinks.notifications.runner import NotificationRunner
 from setuplinks.provisioning.api import CrossingRoutes, reconnect_router
@@ -153,9 +154,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         await service.stop(workers=workers)
 
     # Not `redirect_slashes`: its address is made of the Host header, and of http behind a proxy that ends TLS.
-    app = FastAPI(
-        lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False
-    )
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url="/openapi.json", redirect_slashes=False)
     app.state.service = service
     app.state.deps = service.deps
     install_problem_handlers(app)
@@ -173,6 +172,8 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     )
     app.router.routes.extend(signup_routes.routes(room(service)))
     app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
+    callbacks = AppCallbacks(service.settings, service.db, service.clock, service.disconnects)
+    app.router.routes.extend(callbacks.routes())
     app.router.routes.extend(health_routes(app, service.db))
     app.add_middleware(RequestLog)
     return app

@@ -90,7 +90,7 @@ class Finisher:
         self._complete(done, chosen)
         store.change(
             tx, run, now, status="done", step=run.step.value, due_at=None, lease_until=None, token=None, pin=None,
-            ended_at=now,
+            facts=run.facts.without_person(), ended_at=now,
         )  # fmt: skip
 
     async def _write_waba(self, tx: Unit, run: Provisioning, fresh: FreshIds, now: int) -> tuple[Waba, bool]:

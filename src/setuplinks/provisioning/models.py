@@ -78,6 +78,10 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     synced: tuple[str, ...] = ()
     done_at: dict[str, int] = {}  # step → instant, for the page's list and the timeline
 
+    def without_person(self) -> "Facts":
+        """What may stay when the run has ended: who signed in stands beside the token only."""
+        return msgspec.structs.replace(self, user_id=None)
+
     def number(self) -> SeenNumber:
         """The chosen number. Raises LookupError before one is chosen."""
         for number in self.numbers:

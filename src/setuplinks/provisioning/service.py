@@ -204,6 +204,7 @@ class Provisionings:
 
         `cleanup:<status>` keeps the token so long; the runner ends it.
         """
+        facts = facts.without_person()
         if facts.subscribed_by_us:
             store.change(
                 tx, run, now, status=f"cleanup:{status}", facts=facts, due_at=now, lease_until=None, tries=0,
