@@ -34,7 +34,8 @@ ADD_KEY = (
     "INSERT INTO data_key (tenant_id, id, kid, wrapped, created_at) VALUES ($1, $2, $3, $4, $5) "
     "ON CONFLICT (tenant_id, id) DO NOTHING"
 )
-FIND_STALE = "SELECT tenant_id, id, kid, wrapped FROM data_key WHERE kid <> $1 ORDER BY tenant_id, id LIMIT $2"
+FIND_STALE = "SELECT tenant_id, id, kid, wrapped FROM data_key WHERE kid = $1 ORDER BY tenant_id, id LIMIT $2"
+FIND_KIDS = "SELECT DISTINCT kid FROM data_key"
 REWRAP = "UPDATE data_key SET kid = $4, wrapped = $5 WHERE tenant_id = $1 AND id = $2 AND kid = $3"
 
 
@@ -58,7 +59,8 @@ class KeyRing:
             raise KeyRingInvalid("no master key is given")
         self._keys = {kid: AESGCM(key) for kid, key in keys.items()}
         self._raw = tuple(keys.values())
-        self.current = next(iter(keys))
+        self.current, *former = keys
+        self.former = tuple(former)
 
     @classmethod
     def parse(cls, text: str) -> "KeyRing":
@@ -189,15 +191,29 @@ class Vault:
     async def rewrap(self, batch: int = 100) -> int:
         """Wraps up to `batch` data keys that an older master key holds under the current one; how many were done.
 
-        Resumable: each is one guarded write, and what is done is no longer found.
+        Resumable: each is one guarded write, and what is done is no longer found. Keys of a master key that is gone are
+        passed over, so that they hold up no other; VaultClosed names it once nothing else is left.
         """
-        rows = await self._db.read(FIND_STALE, self._ring.current, batch)
-        for row in rows:
-            plain = self._ring.unwrap(row["tenant_id"], row["id"], row["kid"], bytes(row["wrapped"]))
-            wrapped = self._ring.wrap(row["tenant_id"], row["id"], plain)
-            async with self._db.transaction() as tx:
-                tx.add(REWRAP, row["tenant_id"], row["id"], row["kid"], self._ring.current, wrapped)
-        return len(rows)
+        done, closed = 0, None
+        for kid in self._ring.former:
+            for row in await self._db.read(FIND_STALE, kid, batch - done):
+                try:
+                    plain = self._ring.unwrap(row["tenant_id"], row["id"], row["kid"], bytes(row["wrapped"]))
+                except VaultClosed as error:
+                    closed = error
+                    continue
+                wrapped = self._ring.wrap(row["tenant_id"], row["id"], plain)
+                async with self._db.transaction() as tx:
+                    tx.add(REWRAP, row["tenant_id"], row["id"], row["kid"], self._ring.current, wrapped)
+                done += 1
+        if done:
+            return done
+        lost = {row["kid"] for row in await self._db.read(FIND_KIDS)} - {self._ring.current, *self._ring.former}
+        if lost:
+            raise VaultClosed(f"The master key {min(lost)!r} is not in MASTER_KEYS.")
+        if closed is not None:
+            raise closed
+        return 0
 
     def forget(self, tenant_id: int | None = None) -> None:
         """Drops cached sealers: one tenant's, or all (the database's notices were lost)."""

@@ -14,7 +14,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.ids import uuid7
 from setuplinks.core.logs import act
-from setuplinks.core.problems import NotFound, Problem, RaceLost
+from setuplinks.core.problems import NotFound, Problem, RaceLost, Unavailable
 from setuplinks.core.vault import Vault
 from setuplinks.customers import store as customers
 from setuplinks.customers.models import Connection, Customer
@@ -172,14 +172,24 @@ class OffboardingRunner:
         try:
             await self._unsubscribe(row)
         except GraphError as error:
-            now = self._clock.now()
+            # Not retryable is a dead token or a WABA that is gone: there is nothing left to take off.
             act(log, "offboarding.failed", logging.WARNING, offboarding=row["id"], error=str(error))
+            await self._again_or_given_up(row, str(error), again=error.retryable, wait_s=error.wait_s)
+        except Unavailable as error:  # the database is away: the lease ends by itself
+            act(log, "offboarding.put_off", logging.WARNING, offboarding=row["id"], why=error.code)
+        except Exception:  # a token that cannot be opened, a fault of ours: it holds up nobody else
+            log.exception("offboarding.crashed", extra={"fields": {"offboarding": row["id"]}})
+            await self._again_or_given_up(row, "internal", again=True)
+
+    async def _again_or_given_up(self, row: Row, why: str, *, again: bool, wait_s: int | None = None) -> None:
+        now = self._clock.now()
+        wait = (wait_s or BACKOFF[min(row["tries"], len(BACKOFF) - 1)]) * SECOND
+        try:
             async with self._db.transaction() as tx:
-                if error.retryable and now - row["created_at"] < TRIED_FOR:
-                    wait = (error.wait_s or BACKOFF[min(row["tries"], len(BACKOFF) - 1)]) * SECOND
-                    tx.add(store.OFFBOARDING_AGAIN, row["tenant_id"], row["id"], now + wait, str(error), now)
-                else:  # a dead token or a WABA that is gone: there is nothing left to take off
-                    tx.add(store.OFFBOARDING_DONE, row["tenant_id"], row["id"], "given_up", str(error), now)
+                if again and now - row["created_at"] < TRIED_FOR:
+                    tx.add(store.OFFBOARDING_AGAIN, row["tenant_id"], row["id"], now + wait, why, now)
+                else:
+                    tx.add(store.OFFBOARDING_DONE, row["tenant_id"], row["id"], "given_up", why, now)
         except Problem as error:
             act(log, "offboarding.put_off", logging.WARNING, offboarding=row["id"], why=error.code)
 

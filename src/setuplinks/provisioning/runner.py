@@ -14,8 +14,9 @@ import msgspec
 
 from setuplinks.core.clock import HOUR, SECOND, Clock
 from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Row
 from setuplinks.core.logs import act
-from setuplinks.core.problems import Problem
+from setuplinks.core.problems import Problem, Unavailable
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.meta.errors import GraphError
 from setuplinks.meta.graph import Graph
@@ -27,12 +28,14 @@ from setuplinks.provisioning.models import Facts, Provisioning, RunMoved
 from setuplinks.provisioning.service import CHANNEL, Provisionings
 from setuplinks.provisioning.steps import Context, Result, perform
 from setuplinks.setup_links import store as links
+from setuplinks.setup_links.machine import ENDED
 from setuplinks.setup_links.models import LinkMoved, SetupLink
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.models import NumberTaken
 
 LEASE = 30 * SECOND
 AT_ONCE = 32
+LOOK_AGAIN = 0.1  # seconds after which a round that waits for Meta looks for other runs
 CLEANUP_LIVES = 24 * HOUR
 PIN_SPACE = 1_000_000
 
@@ -60,16 +63,42 @@ class ProvisioningRunner:
     ) -> None:
         self._db, self._clock, self._vault, self._graph = db, clock, vault, graph
         self._service, self._finisher = service, finisher
+        self._busy: set[asyncio.Task[None]] = set()
+        self._rested = 0
 
     async def run_once(self) -> int:
-        """Takes what is due, at most `AT_ONCE`, and brings each as far as it goes now; how many were taken."""
-        now = self._clock.now()
-        rows = await self._db.claim(store.CLAIM, now, now + LEASE, AT_ONCE)
-        await asyncio.gather(*(self._bring_on(Provisioning.of(row)) for row in rows))
-        return len(rows)
+        """Takes what is due and brings each as far as it goes now; how many runs came to their rest, 0 when nothing is
+        left to do. A run that waits long for Meta holds up no other: while it does, more is taken beside it."""
+        while True:
+            await self._take_what_is_due()
+            if self._rested:
+                rested, self._rested = self._rested, 0
+                return rested
+            if not self._busy:
+                return 0
+            await asyncio.wait(self._busy, timeout=LOOK_AGAIN)
 
-    async def _bring_on(self, run: Provisioning) -> None:
+    async def finish(self) -> None:
+        """Takes no more, and returns when what is under way has come to its rest."""
+        while self._busy:
+            await asyncio.wait(self._busy)
+
+    async def _take_what_is_due(self) -> None:
+        free = AT_ONCE - len(self._busy)
+        now = self._clock.now()
+        for row in await self._db.claim(store.CLAIM, now, now + LEASE, free) if free else []:
+            task = asyncio.create_task(self._bring_on(row), name=f"provisioning {row['id']}")
+            self._busy.add(task)
+            task.add_done_callback(self._has_rested)
+
+    def _has_rested(self, task: asyncio.Task[None]) -> None:
+        self._busy.discard(task)
+        self._rested += 1
+
+    async def _bring_on(self, row: Row) -> None:
+        named = {"provisioning": row["id"], "link": row["link_id"]}
         try:
+            run = Provisioning.of(row)
             if run.status.startswith("cleanup:"):
                 await self._clean_up(run)
                 return
@@ -77,12 +106,12 @@ class ProvisioningRunner:
             while current is not None:
                 current = await self._step(current)
         except (RunMoved, LinkMoved):
-            act(log, "provisioning.overtaken", provisioning=run.id, link=run.link_id)
-        except Problem as error:  # the database is away, or a secret cannot be opened: the lease ends by itself
-            act(log, "provisioning.put_off", logging.WARNING, provisioning=run.id, link=run.link_id, why=error.code)
-        except Exception:
-            log.exception("provisioning.crashed", extra={"fields": {"provisioning": run.id, "link": run.link_id}})
-            await self._after_crash(run)
+            act(log, "provisioning.overtaken", **named)
+        except Unavailable as error:  # the database is away: the lease ends by itself
+            act(log, "provisioning.put_off", logging.WARNING, **named, why=error.code)
+        except Exception as error:  # also a secret that cannot be opened, or a row of a newer version
+            log.exception("provisioning.crashed", extra={"fields": {**named, "why": getattr(error, "code", None)}})
+            await self._after_crash(row)
 
     async def _step(self, run: Provisioning) -> Provisioning | None:
         """One step; the run as it goes on at once, or None where it waits or has ended."""
@@ -105,10 +134,14 @@ class ProvisioningRunner:
     async def _record(self, run: Provisioning, result: Result, decision: Decision) -> Provisioning | None:
         now = self._clock.now()
         if isinstance(decision, Reject):
-            await self._db.unit(self._service.send_back, run.tenant_id, run.id, decision.code, result.facts)
+            await self._db.unit(
+                self._service.send_back, run.tenant_id, run.id, decision.code, result.facts, version=run.version
+            )
             return None
         if isinstance(decision, Fail):
-            await self._db.unit(self._service.fail, run.tenant_id, run.id, decision.code, result.facts)
+            await self._db.unit(
+                self._service.fail, run.tenant_id, run.id, decision.code, result.facts, version=run.version
+            )
             return None
         if not isinstance(decision, Go):
             raise RunMoved()  # only FINISH completes, and that has its own unit
@@ -138,7 +171,9 @@ class ProvisioningRunner:
         try:
             await self._db.unit(self._finisher.finish, loaded.sealer, run.tenant_id, run.id, fresh)
         except NumberTaken:
-            await self._db.unit(self._service.send_back, run.tenant_id, run.id, "number_in_use", run.facts)
+            await self._db.unit(
+                self._service.send_back, run.tenant_id, run.id, "number_in_use", run.facts, version=run.version
+            )
             return
         act(log, "provisioning.completed", provisioning=run.id, link=run.link_id, tenant=run.tenant_id)
 
@@ -146,8 +181,13 @@ class ProvisioningRunner:
         """What the step needs, read in one go; None where the run has nothing left to do."""
         row = await self._db.one(links.FIND_LINK, run.tenant_id, run.link_id)
         link = SetupLink.of(row) if row else None
-        if link is None or run.token is None or link.provisioning_id != run.id:
-            raise LinkMoved()
+        if link is None or run.token is None or link.provisioning_id != run.id or link.phase in ENDED:
+            # Nothing of ours leaves such a run behind. If it stands there all the same, its token must not stay.
+            act(log, "provisioning.forsaken", logging.ERROR, provisioning=run.id, link=run.link_id)
+            await self._db.unit(
+                self._service.send_back, run.tenant_id, run.id, "internal", run.facts, version=run.version
+            )
+            return None
         sealer = await self._vault.tenant(run.tenant_id)
         token = Secret(sealer.open(run.token, "provisioning", run.id, "token").decode())
         pin = None
@@ -230,30 +270,37 @@ class ProvisioningRunner:
             return False
         return await self._others(run, "running") == 0
 
-    async def _after_crash(self, run: Provisioning) -> None:
+    async def _after_crash(self, row: Row) -> None:
         """Our own fault: tried again with growing waits, and for 24 hours at most, so that no run loops or hangs."""
-        row = await self._db.one(store.FIND, run.tenant_id, run.id)
-        if row is None or row["status"] != "running":
-            return
-        current = Provisioning.of(row)
         now = self._clock.now()
-        wait = BACKOFF[min(current.tries, len(BACKOFF) - 1)] * SECOND
         try:
-            if now - current.started_at >= CLEANUP_LIVES:
-                await self._db.unit(self._service.fail, run.tenant_id, run.id, "internal", current.facts)
+            fresh = await self._db.one(store.FIND, row["tenant_id"], row["id"])
+            if fresh is None or fresh["due_at"] is None:
                 return
+            if now - fresh["started_at"] >= CLEANUP_LIVES and await self._given_up(fresh, now):
+                return
+            wait = BACKOFF[min(fresh["tries"], len(BACKOFF) - 1)] * SECOND
             async with self._db.transaction() as tx:
-                store.change(
-                    tx,
-                    current,
-                    now,
-                    due_at=now + wait,
-                    tries=current.tries + 1,
-                    lease_until=None,
-                    last_error="internal",
-                )
+                tx.add(store.PUT_OFF, fresh["tenant_id"], fresh["id"], fresh["version"], now + wait, now)
         except Problem as error:
-            act(log, "provisioning.put_off", logging.WARNING, provisioning=run.id, why=error.code)
+            act(log, "provisioning.put_off", logging.WARNING, provisioning=row["id"], why=error.code)
+
+    async def _given_up(self, row: Row, now: int) -> bool:
+        """Ends a run that could not go on for a day; False where not even that can be written."""
+        try:
+            if row["status"].startswith("cleanup:"):
+                ended = row["status"].removeprefix("cleanup:")
+                async with self._db.transaction() as tx:
+                    tx.add(store.END_CLEANUP, row["tenant_id"], row["id"], row["version"], ended, now)
+            else:
+                run = Provisioning.of(row)
+                await self._db.unit(
+                    self._service.fail, run.tenant_id, run.id, "internal", run.facts, version=run.version
+                )
+        except Exception:
+            log.exception("provisioning.not_given_up", extra={"fields": {"provisioning": row["id"]}})
+            return False
+        return True
 
 
 def _stamped(facts: Facts, step: Step, now: int) -> Facts:

@@ -150,11 +150,16 @@ class Provisionings:
         links.add_step(tx, link, now, "permission_granted")
         tx.wake(CHANNEL)
 
-    async def send_back(self, tx: Unit, tenant_id: int, provisioning_id: int, code: str, facts: Facts) -> None:
-        """Row 12: the grant cannot be used. The visit ends with `code`, the link waits for the customer again."""
+    async def send_back(
+        self, tx: Unit, tenant_id: int, provisioning_id: int, code: str, facts: Facts, *, version: int
+    ) -> None:
+        """Row 12: the grant cannot be used. The visit ends with `code`, the link waits for the customer again.
+
+        `version` is the run's that the verdict is about: a worker whose lease is lost judges nobody else's step.
+        """
         now = self._clock.now()
         run, link, link_visits = await self._load(tx, tenant_id, provisioning_id)
-        if run is None or run.status != "running":
+        if run is None or run.status != "running" or run.version != version:
             raise RunMoved()
         self._clean_up(tx, run, facts, now, "rejected", code)
         if link is None or after(link.phase, Act.REJECT) is None:
@@ -173,11 +178,13 @@ class Provisionings:
         audience = await self._events.load(tx, tenant_id)
         announce(self._events, tx, audience, "setup_link.visit_ended", _moved(link, values), now, **data)
 
-    async def fail(self, tx: Unit, tenant_id: int, provisioning_id: int, code: str, facts: Facts) -> None:
-        """Row 14: the link fails with `code`."""
+    async def fail(
+        self, tx: Unit, tenant_id: int, provisioning_id: int, code: str, facts: Facts, *, version: int
+    ) -> None:
+        """Row 14: the link fails with `code`; `version` as in `send_back`."""
         now = self._clock.now()
         run, link, link_visits = await self._load(tx, tenant_id, provisioning_id)
-        if run is None or run.status != "running":
+        if run is None or run.status != "running" or run.version != version:
             raise RunMoved()
         self._clean_up(tx, run, facts, now, "failed", code)
         if link is None or after(link.phase, Act.FAIL) is None:

@@ -43,6 +43,15 @@ CLAIM_OFFBOARDING = Claim(
         "RETURNING *"
     ),
 )
+# $3 the version that was read. A run of a newer program's shape can be put off by an older one, too.
+PUT_OFF = (
+    "UPDATE provisioning SET due_at = $4, lease_until = NULL, tries = tries + 1, last_error = 'internal', "
+    "updated_at = $5, version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $3"
+)
+END_CLEANUP = (
+    "UPDATE provisioning SET status = $4, due_at = NULL, lease_until = NULL, token = NULL, pin = NULL, ended_at = $5, "
+    "updated_at = $5, version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $3"
+)
 FREE_LEASES = (
     "UPDATE provisioning SET lease_until = NULL WHERE lease_until IS NOT NULL",
     "UPDATE offboarding SET lease_until = NULL WHERE lease_until IS NOT NULL",

@@ -61,7 +61,11 @@ FIND_STATE = "SELECT * FROM authorization_state WHERE hash = $1"
 SPEND_STATE = "UPDATE authorization_state SET used_at = $2 WHERE hash = $1 AND used_at IS NULL"
 FORGET_STATES = "DELETE FROM authorization_state WHERE expires_at < $1"
 
-FIND_DUE = "SELECT tenant_id, id FROM setup_link WHERE due_at <= $1 ORDER BY due_at LIMIT $2"
+# $1 now, $2 how many, $3 and $4 the due time and id after which to go on.
+FIND_DUE = (
+    "SELECT tenant_id, id, due_at FROM setup_link WHERE due_at <= $1 AND (due_at, id) > ($3, $4) "
+    "ORDER BY due_at, id LIMIT $2"
+)
 
 OPEN_OF_CUSTOMER = (
     "SELECT id FROM setup_link WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NULL ORDER BY created_at"

@@ -8,11 +8,11 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from setuplinks.core.clock import HOUR, Clock
+from setuplinks.core.clock import HOUR, MINUTE, Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Unit
+from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
-from setuplinks.core.problems import Problem
+from setuplinks.core.problems import Conflict, Unavailable
 from setuplinks.setup_links import store
 from setuplinks.setup_links.announce import announce
 from setuplinks.setup_links.machine import WAITING, Phase, VisitStatus
@@ -22,6 +22,8 @@ from setuplinks.webhooks.service import Events
 
 AT_ONCE = 100
 FORGET_EVERY = HOUR
+AGAIN_AFTER = 10 * MINUTE
+MOST_PUT_OFF = 10_000
 
 log = logging.getLogger("setuplinks.sweeper")
 
@@ -35,6 +37,7 @@ class LinkSweeper:
     def __init__(self, db: Database, clock: Clock, events: Events) -> None:
         self._db, self._clock, self._events = db, clock, events
         self._forgot_at = 0
+        self._put_off: dict[str, int] = {}  # links that failed here, and when they are looked at again (µs)
 
     async def run_once(self) -> int:
         """Sweeps at most `AT_ONCE` links; how many were changed."""
@@ -42,13 +45,27 @@ class LinkSweeper:
         if now - self._forgot_at >= FORGET_EVERY:
             self._forgot_at = now
             await self._db.bulk(store.FORGET_STATES, now)
-        changed = 0
-        for row in await self._db.read(store.FIND_DUE, now, AT_ONCE):
-            try:
-                changed += await self._db.unit(self.sweep, row["tenant_id"], row["id"])
-            except Problem as error:  # somebody else moved it, or the database is away: the next round sees
-                act(log, "link.sweep_put_off", logging.WARNING, link=row["id"], why=error.code)
+        changed, after = 0, (-1, "")
+        # On to the next window while one brings nothing: links that cannot be swept must not hide those behind them.
+        while not changed and (rows := await self._db.read(store.FIND_DUE, now, AT_ONCE, *after)):
+            after = (rows[-1]["due_at"], rows[-1]["id"])
+            for row in rows:
+                changed += await self._swept(row, now)
         return changed
+
+    async def _swept(self, row: Row, now: int) -> int:
+        if now < self._put_off.get(row["id"], now):
+            return 0
+        try:
+            return await self._db.unit(self.sweep, row["tenant_id"], row["id"])
+        except (Unavailable, Conflict) as error:  # the database is away, or somebody else moved it
+            act(log, "link.sweep_put_off", logging.WARNING, link=row["id"], why=error.code)
+        except Exception:  # a row that cannot be read, a tenant's key that does not open: tried again in a while
+            log.exception("link.sweep_failed", extra={"fields": {"link": row["id"]}})
+            if len(self._put_off) >= MOST_PUT_OFF:
+                self._put_off.clear()
+            self._put_off[row["id"]] = now + AGAIN_AFTER
+        return 0
 
     async def sweep(self, tx: Unit, tenant_id: int, link_id: str) -> int:
         """One link, in one unit; 1 where something was written."""
@@ -61,14 +78,15 @@ class LinkSweeper:
             return 1
         link_visits = [self._aged(tx, visit, now) for visit in await store.visits(tx, link)]
         audience = await self._events.load(tx, tenant_id)
+        values: dict[str, Any] = store.settled(link, [visit for visit, _, _ in link_visits])
+        settled = replace(link, **values)
         for visit, ended, abandoned in link_visits:
             if ended:
                 store.add_step(tx, link, now, "visit_ended", code=visit.end_code)
-                announce(self._events, tx, audience, "setup_link.visit_ended", link, now, **visit_data(visit))
+                announce(self._events, tx, audience, "setup_link.visit_ended", settled, now, **visit_data(visit))
             if abandoned:
                 store.add_step(tx, link, now, "abandoned", metaStep=visit.meta_step)
-                announce(self._events, tx, audience, "setup_link.abandoned", link, now, **visit_data(visit))
-        values: dict[str, Any] = store.settled(link, [visit for visit, _, _ in link_visits])
+                announce(self._events, tx, audience, "setup_link.abandoned", settled, now, **visit_data(visit))
         if now >= values["lapses_at"]:
             values |= {"phase": Phase.EXPIRED, "due_at": None, "ended_at": now, "url_secret": None}
             store.add_step(tx, link, now, "expired")
