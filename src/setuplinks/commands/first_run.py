@@ -117,9 +117,14 @@ def _text(lines: Mapping[str, str], *, sandbox: bool) -> str:
         if field in above:
             out.append(f"# {above[field]}")
         name = PREFIX + field.upper()
-        taken = name in os.environ or name + "_FILE" in os.environ
-        out.append(f"# {name} is set in the environment." if taken else f"{name}={value}")
+        out.append(f"# {name} is set in the environment." if _taken(field) else f"{name}={value}")
     return "\n".join(out) + "\n"
+
+
+def _taken(field: str) -> bool:
+    """Whether the environment says it already, itself or by a file: then ours is neither written nor used."""
+    name = PREFIX + field.upper()
+    return name in os.environ or f"{name}_FILE" in os.environ
 
 
 def _write(path: Path, text: str) -> None:
@@ -134,7 +139,7 @@ def _write(path: Path, text: str) -> None:
 async def _begin(lines: Mapping[str, str], name: str) -> Begun:
     logs.configure("warning")
     present = {**lines, **given_settings(with_file=False)}
-    filled = {PREFIX + field.upper(): value for field, value in lines.items()}
+    filled = {PREFIX + field.upper(): value for field, value in lines.items() if not _taken(field)}
     filled |= {PREFIX + field.upper(): NOT_YET for field in OF_META if not present.get(field)}
     settings = load({**filled, **os.environ}, Path(os.devnull))
     url = None if settings.database_url is None else settings.database_url.get_secret_value()

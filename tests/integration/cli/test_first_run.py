@@ -137,6 +137,16 @@ async def test_what_the_environment_says_is_not_written_down(tmp_path: Path) -> 
     assert "SETUPLINKS_META_APP_ID" not in env_of(tmp_path)
 
 
+async def test_a_master_key_that_is_given_as_a_file_is_the_one_that_seals(tmp_path: Path) -> None:
+    fresh = await setuplinks("master-keys", "new", folder=tmp_path)
+    (tmp_path / "key").write_text(fresh.out)
+    environ = {"SETUPLINKS_MASTER_KEYS_FILE": str(tmp_path / "key")}
+    assert (await setuplinks("init", folder=tmp_path, environ=environ)).code == 0
+    assert "SETUPLINKS_MASTER_KEYS" not in env_of(tmp_path)
+    opened = await setuplinks("links", "list", "--tenant", "1", folder=tmp_path, environ=environ)
+    assert (opened.code, opened.err) == (0, "No setup links.\n")
+
+
 async def test_migrate_needs_no_other_setting_than_the_databases(
     blank_database_url: str | None, data_dir: Path, tmp_path: Path
 ) -> None:
