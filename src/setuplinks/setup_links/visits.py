@@ -219,7 +219,12 @@ class Visits:
         Raises StateUnknown or WrongBrowser; a visit that is over already stays as it is.
         """
         row = await self._state(tx, state, browser)
-        if row["used_at"] is None:
+        link = await store.find(tx, row["tenant_id"], row["link_id"])
+        link_visits = await store.visits(tx, link) if link else []
+        visit = next((visit for visit in link_visits if visit.id == row["visit_id"]), None)
+        # A window that was given up for the full page, or for a second window, speaks no longer for the visit.
+        newest = visit is not None and browser is not None and state == state_of(browser, visit)
+        if row["used_at"] is None and newest:
             await self.left(tx, row["tenant_id"], row["link_id"], row["visit_id"], code, meta_step)
         return str(row["link_id"])
 
@@ -269,7 +274,9 @@ class Visits:
         store.change_visit(tx, visit, VisitMoved(), **visit_end_columns(ended))
         if link.phase in WAITING:
             others = [ended if other.id == visit.id else other for other in link_visits]
-            store.change(tx, link, now, **store.settled(link, others))
+            values = store.settled(link, others)
+            store.change(tx, link, now, **values)
+            link = replace(link, **values)
         store.add_step(tx, link, now, "visit_ended", code=code, metaStep=meta_step)
         audience = await self._events.load(tx, link.tenant_id)
         announce(self._events, tx, audience, "setup_link.visit_ended", link, now, **visit_data(ended))

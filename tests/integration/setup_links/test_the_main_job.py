@@ -34,9 +34,7 @@ async def test_a_customer_connects_and_the_tenant_is_told(
     service: RunningService, acme: Tenant, clinic: int, inbox: Inbox, transport: str, connection_type: str
 ) -> None:
     endpoint = await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.url})
-    link, walked = await _connected(
-        service, acme, clinic, Wishes(transport=transport, connection_type=connection_type)
-    )
+    link, walked = await _connected(service, acme, clinic, Wishes(transport=transport, connection_type=connection_type))
     assert walked.page == "done"
     query = parse_qs(urlsplit(walked.final_url or "").query)
     assert query["status"] == ["success"]
