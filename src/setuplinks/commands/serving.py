@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from setuplinks.app import Service
 
 BACKLOG = 2048
-FINISH_SECONDS = 25  # for requests that are under way; a code's exchange with Meta is the longest of them
+FINISH_SECONDS = 30  # for requests that are under way; a code's exchange with Meta is the longest of them
 KEEP_ALIVE_SECONDS = 75  # longer than a balancer's usual 60, so that the balancer closes first
 
 log = logging.getLogger("setuplinks.serve")

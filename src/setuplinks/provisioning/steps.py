@@ -21,6 +21,7 @@ from setuplinks.provisioning.models import Claims, Facts, SeenNumber, SeenWaba
 MOST_WABAS = 20
 PIN_DIFFERS = 133005
 NUMBER_NOT_VERIFIED = 133006
+NAME_IN_REVIEW = frozenset({131037, 131045})
 ALREADY_SYNCED = 2593107
 TOO_LATE_TO_SYNC = 2593108
 
@@ -83,8 +84,8 @@ def _of_registration(error: GraphError) -> Outcome | None:
         return Refused("verification_failed")
     if error.kind in {Kind.RELOGIN, Kind.ACCOUNT, Kind.PERMISSION, Kind.NOT_FOUND}:
         return None
-    if error.locks_registration:
-        return Done()
+    if error.locks_registration or error.code in NAME_IN_REVIEW:
+        return Done()  # a name's review takes weeks and never holds a link: the number stays pending
     return Again(wait_s=error.wait_s)
 
 

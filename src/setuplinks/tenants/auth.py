@@ -102,7 +102,10 @@ class Auth:
     async def settle(self) -> None:
         """Waits until every note of a key's last use is written."""
         while self._notes:
-            await asyncio.gather(*self._notes, return_exceptions=True)
+            # Tasks that are done already are gathered without yielding, so the set is emptied here.
+            notes = tuple(self._notes)
+            await asyncio.gather(*notes, return_exceptions=True)
+            self._notes.difference_update(notes)
 
     async def caller(self, request: Request) -> Caller:
         """The caller of this request. Raises Unauthenticated, or TooMany where a limit is set."""

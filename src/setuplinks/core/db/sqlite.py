@@ -29,6 +29,9 @@ def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=512
         )
+    except sqlite3.Error as error:
+        raise DatabaseAway(f"The database file {path} cannot be opened: {error}.") from error
+    try:
         connection.row_factory = sqlite3.Row
         # WAL: readers never wait for the writer. FULL: what was acknowledged survives a power cut, NORMAL may lose it.
         connection.execute("PRAGMA journal_mode = WAL")
@@ -37,6 +40,7 @@ def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
         if query_only:
             connection.execute("PRAGMA query_only = ON")
     except sqlite3.Error as error:
+        connection.close()
         raise DatabaseAway(f"The database file {path} cannot be opened: {error}.") from error
     return connection
 
@@ -51,7 +55,11 @@ class SqliteDatabase(Database):
         self._path = path
         self._lock = lock
         self._write_connection = connect(path)
-        self._point = connect(path, query_only=True)
+        try:
+            self._point = connect(path, query_only=True)
+        except DatabaseAway:
+            self._write_connection.close()
+            raise
         self._writer = Writer(self._write_connection, asyncio.get_running_loop())
         self._writer.start()
         self._local = threading.local()
