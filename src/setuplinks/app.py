@@ -163,7 +163,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     install(  # the order in which a request is held against the routes: the busiest first
         app,
         SetupLinkRoutes(service.deps, service.links).router(),
-        tenants_api.router(service.deps, off_boarding=crossing.off_board_all),
+        tenants_api.router(service.deps, suspending=service.provisionings.suspend, off_boarding=crossing.off_board_all),
         customers_api.router(service.deps),
         *crossing.routers(),
         reconnect_router(service.deps, service.disconnects),

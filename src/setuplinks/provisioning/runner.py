@@ -30,6 +30,7 @@ from setuplinks.provisioning.steps import Context, Result, perform
 from setuplinks.setup_links import store as links
 from setuplinks.setup_links.machine import ENDED
 from setuplinks.setup_links.models import LinkMoved, SetupLink
+from setuplinks.tenants import store as tenants
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.models import NumberTaken
 
@@ -186,6 +187,12 @@ class ProvisioningRunner:
             act(log, "provisioning.forsaken", logging.ERROR, provisioning=run.id, link=run.link_id)
             await self._db.unit(
                 self._service.send_back, run.tenant_id, run.id, "internal", run.facts, version=run.version
+            )
+            return None
+        tenant = await tenants.find(self._db, run.tenant_id)
+        if tenant is None or not tenant.active:
+            await self._db.unit(
+                self._service.fail, run.tenant_id, run.id, "tenant_suspended", run.facts, version=run.version
             )
             return None
         sealer = await self._vault.tenant(run.tenant_id)

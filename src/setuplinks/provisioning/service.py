@@ -28,6 +28,7 @@ from setuplinks.setup_links.codes import CODES
 from setuplinks.setup_links.machine import WAITING, Act, Phase, VisitStatus, after
 from setuplinks.setup_links.models import LinkMoved, SetupLink, Visit
 from setuplinks.setup_links.service import SetupLinks
+from setuplinks.setup_links.sweeper import CHANNEL as SWEEPER_CHANNEL
 from setuplinks.setup_links.visits import (
     Taken,
     VisitClosed,
@@ -203,20 +204,33 @@ class Provisionings:
         if link.provisioning_id is not None:
             run = await store.find(tx, tenant_id, link.provisioning_id)
             if run is not None and run.status == "running":
-                self._clean_up(tx, run, run.facts, self._clock.now(), "revoked", None)
+                self._clean_up(tx, run, run.facts, self._clock.now(), "revoked", None, at_work=True)
         return link
 
-    def _clean_up(self, tx: Unit, run: Provisioning, facts: Facts, now: int, status: str, code: str | None) -> None:
+    async def suspend(self, tx: Unit, tenant_id: int, _actor: str) -> None:
+        """Row 14 for all open links of a tenant that is being suspended: they fall due at once, and whoever looks at
+        them, the sweeper or the runner, fails them one by one."""
+        now = self._clock.now()
+        tx.add(links.LOOK_AT_WAITING, tenant_id, now)
+        tx.add(store.LOOK_AT_RUNNING, tenant_id, now)
+        tx.wake(SWEEPER_CHANNEL)
+        tx.wake(CHANNEL)
+
+    def _clean_up(
+        self, tx: Unit, run: Provisioning, facts: Facts, now: int, status: str, code: str | None, *,
+        at_work: bool = False,
+    ) -> None:  # fmt: skip
         """Erases the run's token, at once where nothing was subscribed, else after the app is unsubscribed again.
 
-        `cleanup:<status>` keeps the token so long; the runner ends it.
+        `cleanup:<status>` keeps the token so long; the runner ends it. `at_work`: a worker may be in the middle of a
+        step, and its call to subscribe must not arrive after ours to unsubscribe, so its lease is waited for.
         """
         facts = facts.without_person()
         if facts.subscribed_by_us:
+            lease = {} if at_work else {"lease_until": None}
             store.change(
-                tx, run, now, status=f"cleanup:{status}", facts=facts, due_at=now, lease_until=None, tries=0,
-                last_error=code,
-            )  # fmt: skip
+                tx, run, now, status=f"cleanup:{status}", facts=facts, due_at=now, tries=0, last_error=code, **lease
+            )
             tx.wake(CHANNEL)
         else:
             store.change(

@@ -52,6 +52,7 @@ END_CLEANUP = (
     "UPDATE provisioning SET status = $4, due_at = NULL, lease_until = NULL, token = NULL, pin = NULL, ended_at = $5, "
     "updated_at = $5, version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $3"
 )
+LOOK_AT_RUNNING = "UPDATE provisioning SET due_at = $2 WHERE tenant_id = $1 AND status = 'running'"
 FREE_LEASES = (
     "UPDATE provisioning SET lease_until = NULL WHERE lease_until IS NOT NULL",
     "UPDATE offboarding SET lease_until = NULL WHERE lease_until IS NOT NULL",

@@ -67,6 +67,11 @@ FIND_DUE = (
     "ORDER BY due_at, id LIMIT $2"
 )
 
+# What a suspended tenant's links wait for ends at once: the sweeper finds them due.
+LOOK_AT_WAITING = (
+    "UPDATE setup_link SET due_at = $2 WHERE tenant_id = $1 AND phase IN ('pending', 'started', 'authorizing')"
+)
+
 OPEN_OF_CUSTOMER = (
     "SELECT id FROM setup_link WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NULL ORDER BY created_at"
 )

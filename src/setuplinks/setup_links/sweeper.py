@@ -1,7 +1,7 @@
 """Everything that time does to a link which waits for its customer: silence ends visits, dates end links.
 
-Owns rows 5 (silence), 15, the 60-second limit of an exchange, and `setup_link.abandoned`. One of the worker's runners;
-every change is guarded, so several workers may sweep at once.
+Owns rows 5 (silence), 14 (a suspended tenant), 15, the 60-second limit of an exchange, and `setup_link.abandoned`. One
+of the worker's runners; every change is guarded, so several workers may sweep at once.
 """
 
 import logging
@@ -17,9 +17,11 @@ from setuplinks.setup_links import store
 from setuplinks.setup_links.announce import announce
 from setuplinks.setup_links.machine import WAITING, Phase, VisitStatus
 from setuplinks.setup_links.models import Visit
-from setuplinks.setup_links.visits import VisitMoved, ended_visit, visit_data
+from setuplinks.setup_links.visits import VisitMoved, ended_visit, fail_waiting, visit_data
+from setuplinks.tenants import store as tenants
 from setuplinks.webhooks.service import Events
 
+CHANNEL = "links"
 AT_ONCE = 100
 FORGET_EVERY = HOUR
 AGAIN_AFTER = 10 * MINUTE
@@ -32,7 +34,7 @@ class LinkSweeper:
     """Looks at links whose time has come."""
 
     name = "link-sweeper"
-    channel = "links"
+    channel = CHANNEL
 
     def __init__(self, db: Database, clock: Clock, events: Events) -> None:
         self._db, self._clock, self._events = db, clock, events
@@ -75,6 +77,10 @@ class LinkSweeper:
             return 0
         if link.phase not in WAITING:
             store.change(tx, link, now, due_at=None)
+            return 1
+        tenant = await tenants.find(tx, tenant_id)
+        if (tenant is None or not tenant.active) and now < link.lapses_at:
+            await fail_waiting(tx, self._events, link, await store.visits(tx, link), "tenant_suspended", now)
             return 1
         link_visits = [self._aged(tx, visit, now) for visit in await store.visits(tx, link)]
         audience = await self._events.load(tx, tenant_id)

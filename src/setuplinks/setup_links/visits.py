@@ -122,7 +122,7 @@ class Visits:
         link_visits = await store.visits(tx, link)
         customer = await customers.find(tx, tenant_id, link.customer_id)
         if tenant.status != "active" or customer is None or customer.status != "active":
-            return await self._fail(tx, link, link_visits, "tenant_suspended", now)
+            return await fail_waiting(tx, self._events, link, link_visits, "tenant_suspended", now)
         begins = Visit(
             tenant_id, visit_id, link_id, ids.digest(browser), VisitStatus.STARTED, False, None, None, now,
             None, None, None, None, None, device, now + ABANDONED_AFTER_SILENCE, None, 0, 0,
@@ -135,7 +135,7 @@ class Visits:
         if now >= link.expires_at:  # an older visit may still end in grace, a new one may not begin
             return replace(link, phase=Phase.EXPIRED)
         if len(link_visits) >= VISITS_CAP:
-            return await self._fail(tx, link, link_visits, "visits_exhausted", now)
+            return await fail_waiting(tx, self._events, link, link_visits, "visits_exhausted", now)
         self._add_visit(tx, begins)
         tx.add(store.SUPERSEDE_VISITS, tenant_id, link_id, visit_id)
         # A new start means that the earlier visits were not abandoned: their silence has been explained.
@@ -295,24 +295,28 @@ class Visits:
         announce(self._events, tx, audience, "setup_link.renewal_requested", link, now)
         return True
 
-    async def _fail(self, tx: Unit, link: SetupLink, link_visits: list[Visit], code: str, now: int) -> SetupLink:
-        if link.phase in WORKING:
-            return link  # its work goes on; the provisioning decides
-        values = failed_columns(code, now)
-        store.change(tx, link, now, **values)
-        for visit in store.open_visits(link_visits):
-            store.change_visit(tx, visit, VisitMoved(), **visit_end_columns(ended_visit(visit, code, now)))
-        store.add_step(tx, link, now, "failed", code=code)
-        failed = replace(link, **values)
-        audience = await self._events.load(tx, link.tenant_id)
-        announce(self._events, tx, audience, "setup_link.failed", failed, now)
-        return failed
-
     def _add_visit(self, tx: Unit, visit: Visit) -> None:
         tx.add(
             store.ADD_VISIT, visit.tenant_id, visit.id, visit.link_id, visit.browser_hash, visit.started_at,
             visit.device, visit.abandon_at,
         )  # fmt: skip
+
+
+async def fail_waiting(
+    tx: Unit, events: Events, link: SetupLink, link_visits: list[Visit], code: str, now: int
+) -> SetupLink:
+    """Row 14 for a link that waits for the customer; one that is being provisioned is the provisioning's to fail."""
+    if link.phase in WORKING:
+        return link
+    values = failed_columns(code, now)
+    store.change(tx, link, now, **values)
+    for visit in store.open_visits(link_visits):
+        store.change_visit(tx, visit, VisitMoved(), **visit_end_columns(ended_visit(visit, code, now)))
+    store.add_step(tx, link, now, "failed", code=code)
+    failed = replace(link, **values)
+    audience = await events.load(tx, link.tenant_id)
+    announce(events, tx, audience, "setup_link.failed", failed, now)
+    return failed
 
 
 def ended_visit(visit: Visit, code: str, now: int, meta_step: str | None = None) -> Visit:
