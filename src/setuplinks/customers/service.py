@@ -14,7 +14,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import NotFound, RaceLost
 from setuplinks.customers import store
-from setuplinks.customers.models import Connection, Customer, ExternalIdTaken
+from setuplinks.customers.models import Customer, ExternalIdTaken
 from setuplinks.tenants import audit
 from setuplinks.tenants import service as tenants
 
@@ -74,11 +74,6 @@ async def update(tx: Unit, tenant_id: int, customer_id: int, wish: Wish, *, now:
     store.update(tx, RaceLost(), new, old.version)
     audit.add(tx, now, tenant_id, actor, "customer.updated", "customer", customer_id, {"changed": changed})
     return new
-
-
-def set_connection(tx: Unit, tenant_id: int, customer_id: int, value: Connection) -> None:
-    """Writes what the customer's numbers now amount to; called by the units that change the numbers."""
-    store.set_connection(tx, tenant_id, customer_id, value)
 
 
 def erase(tx: Unit, customer: Customer, *, now: int, actor: str) -> None:

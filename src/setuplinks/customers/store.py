@@ -6,7 +6,7 @@ import msgspec
 
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
-from setuplinks.core.problems import Problem
+from setuplinks.core.problems import Problem, RaceLost
 from setuplinks.customers.models import Connection, Customer, customer_of
 
 _CUSTOMER = (
@@ -37,7 +37,10 @@ UPDATE = (
     "updated_at = $10, version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL "
     "AND NOT EXISTS (SELECT 1 FROM customer o WHERE o.tenant_id = $1 AND o.external_id = $5 AND o.id <> $2)"
 )
-SET_CONNECTION = "UPDATE customer SET connection = $3 WHERE tenant_id = $1 AND id = $2 AND connection <> $3"
+SET_CONNECTION = (
+    "UPDATE customer SET connection = $4, version = version + 1 "
+    "WHERE tenant_id = $1 AND id = $2 AND version = $3 AND deleted_at IS NULL"
+)
 ERASE = (
     "UPDATE customer SET name = '', external_id = NULL, email = NULL, phone = NULL, metadata = '{}', "
     "status = 'inactive', connection = 'none', deleted_at = $4, updated_at = $4, version = version + 1 "
@@ -87,9 +90,19 @@ def update(tx: Unit, problem: Problem, customer: Customer, read_version: int) ->
     )  # fmt: skip
 
 
-def set_connection(tx: Unit, tenant_id: int, customer_id: int, value: Connection) -> None:
-    """Writes the derived column; it has no version, since whoever changes the numbers knows the truth."""
-    tx.add(SET_CONNECTION, tenant_id, customer_id, value)
+def set_connection(tx: Unit, customer: Customer, value: Connection) -> None:
+    """Writes the derived column when the unit ends; the last value counts. The customer is read before its numbers:
+    where two units change numbers of one customer, the later one then sees the other's (RaceLost, and once more)."""
+
+    def make() -> list[Connection]:
+        tx.at_commit(write)
+        return []
+
+    def write() -> None:
+        tx.must(RaceLost(), SET_CONNECTION, customer.tenant_id, customer.id, customer.version, wanted[-1])
+
+    wanted = tx.gather(("customers.connection", customer.tenant_id, customer.id), make)
+    wanted.append(value)
 
 
 def erase(tx: Unit, problem: Problem, tenant_id: int, customer_id: int, read_version: int, now: int) -> None:

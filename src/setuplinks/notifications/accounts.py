@@ -139,7 +139,7 @@ class Accounts:
     async def _settle_customer(self, tx: Unit, customer: Customer, active_id: int) -> None:
         rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, customer.tenant_id, customer.id)
         after = [replace(number, status="active") if number.id == active_id else number for number in rows]
-        customers.set_connection(tx, customer.tenant_id, customer.id, connection_of(after))
+        customers.set_connection(tx, customer, connection_of(after))
 
     async def _tell_waba(
         self, tx: Unit, owner: Owner, waba: Waba, change: Change, changed: dict[str, Any]

@@ -181,7 +181,7 @@ class Disconnects:
         every = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, customer.tenant_id, customer.id)
         moved = {number.id: number for number in changed}
         connection = connection_of([moved.get(number.id, number) for number in every])
-        customers.set_connection(tx, customer.tenant_id, customer.id, connection)
+        customers.set_connection(tx, customer, connection)
 
     async def _tell(
         self, tx: Unit, audience: Audience, account: _Account, event_type: str, number: PhoneNumber,

@@ -114,7 +114,8 @@ class Finisher:
         """All numbers of the WABA are kept; connected is the chosen one. A renewed token revives those that had died
         of it. Answers the connected ones of this link."""
         run, tx = done.run, done.tx
-        rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_WABA, run.tenant_id, done.waba.id)
+        # Of all WABAs of the customer: a number that was moved at Meta is the same one, and has one row.
+        rows = await whatsapp.numbers(tx, whatsapp.ALL_OF_CUSTOMER, run.tenant_id, run.customer_id)
         old = {number.meta_phone_number_id: number for number in rows}
         connected: list[PhoneNumber] = []
         for seen in run.facts.numbers:
@@ -141,6 +142,8 @@ class Finisher:
             values["pin"] = done.sealer.seal(pin, "phone_number", phone_id, "pin")
         held = await tx.one(whatsapp.WHO_HOLDS, seen.id)
         mine = held is not None and (held["tenant_id"], held["customer_id"]) == (run.tenant_id, run.customer_id)
+        if mine and before is not None and before.meta_waba_id != done.waba.meta_waba_id:
+            tx.add(whatsapp.MOVE_HOLD, seen.id, run.tenant_id, run.customer_id, done.waba.meta_waba_id)
         if not mine:
             whatsapp.hold(tx, run.tenant_id, run.customer_id, phone_id, seen.id, done.waba.meta_waba_id)
         if before is None:
@@ -174,7 +177,7 @@ class Finisher:
         active = any(number.status == "active" for number in chosen) or done.customer.connection == "connected"
         connection: Connection = "connected" if active else "pending"
         links.add_step(done.tx, link, now, "connected", number=display)
-        customers.set_connection(done.tx, link.tenant_id, link.customer_id, connection)
+        customers.set_connection(done.tx, done.customer, connection)
         announce(
             self._events, done.tx, done.audience, "setup_link.completed", replace(link, **columns), now,
             external_id=done.customer.external_id, waba_id=done.waba.meta_waba_id,

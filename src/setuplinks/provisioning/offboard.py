@@ -104,10 +104,10 @@ class Offboarding:
             audit.add(
                 tx, now, tenant_id, actor, "phone_number.deleted", "phone_number", str(number.id), {"reason": reason}
             )
-        if not closing:
+        if not closing and customer is not None:
             every = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, tenant_id, customer_id)
             left = [number for number in every if number.id not in gone]
-            customers.set_connection(tx, tenant_id, customer_id, connection_of(left))
+            customers.set_connection(tx, customer, connection_of(left))
 
     async def _one_leaves(
         self, tx: Unit, audience: Audience, customer: Customer | None, number: PhoneNumber, reason: str, now: int

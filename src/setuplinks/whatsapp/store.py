@@ -18,6 +18,7 @@ FIND_NUMBER = _NUMBER + "WHERE p.tenant_id = $1 AND p.id = $2"
 FIND_NUMBER_BY_META = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 AND p.meta_phone_number_id = $3"
 NUMBERS_OF_WABA = _NUMBER + "WHERE p.tenant_id = $1 AND p.waba_id = $2 ORDER BY p.id"
 NUMBERS_OF_CUSTOMER = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 AND p.status <> 'deleted' ORDER BY p.id"
+ALL_OF_CUSTOMER = _NUMBER + "WHERE p.tenant_id = $1 AND p.customer_id = $2 ORDER BY p.id"
 NUMBERS_OF_LINK = _NUMBER + "WHERE p.tenant_id = $1 AND p.link_id = $2 ORDER BY p.id"
 # $2 customer (0: all), $3 status ('': all but the deleted), $4 and $5 the place in the list.
 LIST_NUMBERS = (
@@ -83,6 +84,10 @@ ADD_NUMBER = (
 HOLD = (
     "INSERT INTO connected_number (meta_phone_number_id, tenant_id, customer_id, phone_id, meta_waba_id) "
     "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (meta_phone_number_id) DO NOTHING"
+)
+MOVE_HOLD = (
+    "UPDATE connected_number SET meta_waba_id = $4 "
+    "WHERE meta_phone_number_id = $1 AND tenant_id = $2 AND customer_id = $3"
 )
 LET_GO = "DELETE FROM connected_number WHERE meta_phone_number_id = $1 AND tenant_id = $2 AND customer_id = $3"
 
