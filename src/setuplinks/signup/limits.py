@@ -53,7 +53,7 @@ class Limits:
     def address(self, request: Request) -> str:
         """Who asks: the peer, or what a trusted proxy says of it (the last address that is not itself a proxy)."""
         peer = request.client.host if request.client else "127.0.0.1"
-        if not _within(_address_in(peer), self._proxies):
+        if not self._proxies or not _within(_address_in(peer), self._proxies):
             return peer
         # All of them: a proxy may add a line of its own below the one that the client made up.
         lines = ",".join(request.headers.getlist("x-forwarded-for"))
