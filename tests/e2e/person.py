@@ -46,7 +46,7 @@ class Person:
 
     async def reads(self, text: str) -> None:
         """Waits until that text can be read on the page."""
-        await expect(self.page.get_by_text(text).first).to_be_visible(timeout=SLOW_MS)
+        await expect(self.page.get_by_text(text).filter(visible=True).first).to_be_visible(timeout=SLOW_MS)
 
     async def presses(self, name: str) -> None:
         """Presses a button."""
@@ -56,17 +56,17 @@ class Person:
         """Follows a link of the page."""
         await self.page.get_by_role("link", name=name).first.click()
 
-    async def begins(self, url: str, how: str | None = DEDICATED) -> None:
+    async def begins(self, url: str, how: str | None = DEDICATED, *, photographed: bool = False) -> None:
         """Opens a setup link and goes on to Facebook's step; `how` is None where the link leaves no choice."""
         await self.opens(url)
-        await self.sees("Connect your WhatsApp to Acme SaaS", "landing")
+        await self.sees("Connect your WhatsApp to Acme SaaS", "landing" if photographed else None)
         await self.presses("Continue with Facebook")
         if how:
-            await self.chooses(how)
+            await self.chooses(how, photographed=photographed)
 
-    async def chooses(self, how: str) -> None:
+    async def chooses(self, how: str, *, photographed: bool = False) -> None:
         """Answers how the number will be used."""
-        await self.sees("How will you use this number?", "choose")
+        await self.sees("How will you use this number?", "choose" if photographed else None)
         await self.page.get_by_text(how).click()  # the whole card is the label
         await self.presses("Continue with Facebook")
 

@@ -91,7 +91,8 @@ async def test_a_blocked_window_leaves_the_full_page(scene: Scene, person: Perso
     await person.presses("Open Facebook")
     await person.reads("Facebook’s window can’t be opened in this browser.")
     await person.photograph("blocked")
-    await person.page.locator("[data-open]").click()
+    await expect(person.page.get_by_text("beside this page").filter(visible=True)).to_have_count(0)
+    await person.presses("Open Facebook")
     await person.at_facebook().finish()
     await person.sees(CONNECTED)
     assert (await scene.of(link))["status"] == "completed"

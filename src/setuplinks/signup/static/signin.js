@@ -9,6 +9,7 @@
   const origins = page.dataset.messageOrigins.split(" ").filter(Boolean);
   const button = document.querySelector("[data-open]");
   const form = document.getElementById("dialog");
+  const label = button.querySelector("span").textContent;
 
   const SDK_WAIT_MS = 4000;
   const MESSAGE_WAIT_MS = 1500; // the code lives 30 seconds: it does not wait long for the message
@@ -25,6 +26,11 @@
   const tell = (name) => {
     for (const note of document.querySelectorAll("[data-told]")) note.hidden = note.dataset.told !== name;
     document.querySelector("[data-no-window]").hidden = name === "unready";
+    if (name === "unready") {
+      // There is no window: nothing may say that it opens, or has opened, beside this page.
+      for (const lead of document.querySelectorAll("[data-before], [data-after]")) lead.hidden = true;
+      button.querySelector("span").textContent = label;
+    }
   };
 
   const post = async (url, body) => {
