@@ -28,7 +28,7 @@ async def all_is_told(scene: Scene, link: dict[str, Any], connection_type: str) 
 
 async def test_a_dedicated_number_by_popup(any_scene: Scene, person: Person) -> None:
     link = await any_scene.link()
-    await person.begins(link["url"])
+    await person.begins(link["url"], photographed=True)
     dialog = await person.opens_facebook()
     await person.photograph("sign-in")
     assert await dialog.finish() == DIALOG
@@ -40,7 +40,7 @@ async def test_a_dedicated_number_by_popup(any_scene: Scene, person: Person) -> 
 
 async def test_a_dedicated_number_by_the_full_page_on_a_phone(any_scene: Scene, person_on_a_phone: Person) -> None:
     link = await any_scene.link()
-    await person_on_a_phone.begins(link["url"])
+    await person_on_a_phone.begins(link["url"], photographed=True)
     assert await person_on_a_phone.at_facebook().finish() == DIALOG
     await person_on_a_phone.sees(CONNECTED, "done")
     await person_on_a_phone.goes_back_to_the_company()
@@ -49,7 +49,7 @@ async def test_a_dedicated_number_by_the_full_page_on_a_phone(any_scene: Scene, 
 
 async def test_a_number_that_stays_in_its_app(any_scene: Scene, person: Person) -> None:
     link = await any_scene.link()
-    await person.begins(link["url"], COEXISTENCE)
+    await person.begins(link["url"], COEXISTENCE, photographed=True)
     assert await (await person.opens_facebook()).finish() == BESIDE_THE_APP
     await person.sees(CONNECTED, "done")
     await person.goes_back_to_the_company()
@@ -80,7 +80,7 @@ async def test_the_full_page_by_https_with_the_cookie_of_production(
     secure_scene: Scene, person_on_a_phone: Person
 ) -> None:
     link = await secure_scene.link()
-    await person_on_a_phone.begins(link["url"])
+    await person_on_a_phone.begins(link["url"], photographed=True)
     await person_on_a_phone.at_facebook().finish()
     await person_on_a_phone.sees(CONNECTED)
     await person_on_a_phone.goes_back_to_the_company()
