@@ -6,6 +6,7 @@ Owns reading the samples (`tests/unit/notifications/samples`, composed from Meta
 import base64
 import hashlib
 import hmac
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,6 @@ async def post(service_url: str, body: bytes, signature: str | None = None) -> i
     headers = {"Content-Type": "application/json", "X-Hub-Signature-256": signature or signature_of(body)}
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{service_url}/meta/notifications", data=body, headers=headers) as answer,
+        session.post(f"{service_url}/meta/notifications", data=io.BytesIO(body), headers=headers) as answer,
     ):
         return answer.status

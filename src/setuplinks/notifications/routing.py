@@ -95,6 +95,11 @@ class Router:
             "phone_number_quality_update": accounts.number_news,
             "business_capability_update": accounts.capability,
         }
+        self._marks = tuple(f'"{name}"'.encode() for name in self._verbs)
+
+    def changes_something(self, body: bytes) -> bool:
+        """Whether a raw notification may hold a field that changes our rows; a first look, without reading it."""
+        return any(mark in body for mark in self._marks)
 
     async def take(self, changes: list[Change]) -> Handled:
         """All changes, in Meta's order. Never raises for an item's own fault: that stands in `failures`."""

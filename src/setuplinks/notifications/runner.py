@@ -46,8 +46,17 @@ class NotificationRunner:
         """Takes what is due, at most `AT_ONCE`; how many were handled, or dropped."""
         now = self._clock.now()
         rows = await self._db.claim(store.CLAIM, now, now + LEASE, AT_ONCE)
-        await asyncio.gather(*(self._handle(row) for row in sorted(rows, key=lambda row: str(row["id"]))))
+        rows = sorted(rows, key=lambda row: str(row["id"]))
+        # What changes an account is taken in the order of its arrival; messages need none, and are many.
+        in_order = [row for row in rows if self._router.changes_something(row["body"])]
+        ids = {row["id"] for row in in_order}
+        others = (self._handle(row) for row in rows if row["id"] not in ids)
+        await asyncio.gather(self._one_by_one(in_order), *others)
         return len(rows) + await self._drop(now)
+
+    async def _one_by_one(self, rows: list[Row]) -> None:
+        for row in rows:
+            await self._handle(row)
 
     async def _handle(self, row: Row) -> None:
         try:

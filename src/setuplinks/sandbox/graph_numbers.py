@@ -6,6 +6,7 @@ from setuplinks.sandbox.graph_call import Answer, GraphCall
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, error_of
 from setuplinks.sandbox.graph_fields import NUMBER_DEFAULT, number_fields, shown
 from setuplinks.sandbox.graph_wabas import challenge
+from setuplinks.sandbox.telling import tell_statuses
 from setuplinks.sandbox.world import Number, Token
 
 REGISTER_TRIES = 10  # register and deregister together, in 72 h
@@ -144,6 +145,7 @@ async def messages(call: GraphCall, _token: Token, number: Number) -> Answer:
             "at": call.world.clock.now(),
         }
     )
+    tell_statuses(call.world, number, message_id, wa_id, call.params.get("biz_opaque_callback_data"))
     sent: Answer = {"id": message_id}
     if kind == "template":
         sent["message_status"] = "accepted"

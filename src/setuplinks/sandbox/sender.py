@@ -64,8 +64,9 @@ class Sender:
             field_name,
         )
 
-    def send(self, envelope: dict[str, Any], name: str) -> Notification | None:
-        url = self.world.config.notification_url
+    def send(self, envelope: dict[str, Any], name: str, url: str | None = None) -> Notification | None:
+        """Queues one POST, to the app's own address or to `url`, an override of it."""
+        url = url or self.world.config.notification_url
         if url is None or not self.world.settings.notifications:
             return None
         body = json.dumps(envelope, separators=(",", ":")).encode()  # unicode escaped, as Meta does

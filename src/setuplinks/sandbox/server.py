@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from setuplinks.sandbox import control, dialog, home, oauth, sdk
+from setuplinks.sandbox import control, control_telling, dialog, home, oauth, sdk
 from setuplinks.sandbox.config import SandboxConfig
 from setuplinks.sandbox.graph import object_call
 from setuplinks.sandbox.graph_call import Handler, respond
 from setuplinks.sandbox.pages import static_file
 from setuplinks.sandbox.sender import Sender
+from setuplinks.sandbox.telling import Teller
 from setuplinks.sandbox.world import World
 
 GRAPH_METHODS = ["GET", "POST", "DELETE"]
@@ -28,6 +29,7 @@ def create_app(config: SandboxConfig) -> Starlette:
     world = World(config)
     sender = Sender(world)
     world.notify = sender.notify
+    world.tell_of_number = Teller(world, sender).of_number
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -51,6 +53,7 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route("/sandbox", home.page(world, sender)),
             Route("/sandbox/static/{name}", static_file),
             *control.routes(world, sender),
+            *control_telling.routes(world),
             Route("/{version}/oauth/access_token", graph(oauth.access_token), methods=["GET", "POST"]),
             Route("/{version}/debug_token", graph(oauth.debug_token), methods=["GET"]),
             Route("/{version}/{path:path}", graph(object_call), methods=GRAPH_METHODS),

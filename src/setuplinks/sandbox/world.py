@@ -162,6 +162,7 @@ class World:
         self.config = config
         self.clock = Clock()
         self.notify: Callable[[str, str, dict[str, Any]], None] = lambda _field, _entry_id, _value: None
+        self.tell_of_number: Callable[[Number, str, dict[str, Any]], int] = lambda _number, _field, _value: 0
         self._counter = int(time.time() * 1000)  # ids never repeat over restarts: the service may remember older ones
         self.clear()
 
