@@ -25,8 +25,10 @@ from setuplinks.provisioning.api import CrossingRoutes, reconnect_router
 from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.provisioning.finish import Finisher
 from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
+from setuplinks.provisioning.pending import PendingRunner
 from setuplinks.provisioning.runner import ProvisioningRunner
 from setuplinks.provisioning.service import Provisionings
+from setuplinks.provisioning.store import FREE_LEASES
 from setuplinks.request_log import RequestLog
 from setuplinks.settings import Settings
 from setuplinks.setup_links.api import SetupLinkRoutes
@@ -94,6 +96,9 @@ class Service:
         self.db.on_listen_lost(self.vault.forget)
         await self.vault.installation()
         if workers:
+            if self.db.dialect == "sqlite":  # one process serves a file: what is leased there, the dead one had
+                for text in FREE_LEASES:
+                    await self.db.bulk(text)
             await self.workers.start()
 
     async def stop(self, *, workers: bool) -> None:
@@ -129,6 +134,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         db,
         [
             ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
+            PendingRunner(db, clock, vault, graph, events, disconnects),
             NotificationRunner(db, clock, router, days=settings.retention_messages),
             DeliveryRunner(db, vault, clock, events, outbound),
             ImageRunner(db, clock, outbound),

@@ -174,7 +174,9 @@ class Disconnects:
         return (waba.status, status) if changes and status is not None else None
 
     def _change(self, tx: Unit, number: PhoneNumber, values: dict[str, Any], now: int) -> PhoneNumber:
-        whatsapp.change_number(tx, number, now, values)
+        # Whatever waits for Meta again is looked at again, at once.
+        looks = {"due_at": now} if values.get("status") == "pending" else {}
+        whatsapp.change_number(tx, number, now, values | looks)
         return replace(number, **values)
 
     async def _settle_customer(self, tx: Unit, customer: Customer, changed: list[PhoneNumber]) -> None:

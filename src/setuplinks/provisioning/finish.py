@@ -7,7 +7,7 @@ took first sends the run back to the customer.
 from dataclasses import dataclass, replace
 from typing import Any
 
-from setuplinks.core.clock import Clock
+from setuplinks.core.clock import MINUTE, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import NotFound
@@ -26,6 +26,8 @@ from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.disconnection import RENEWED_BY_GRANT, restored
 from setuplinks.whatsapp.models import PhoneNumber, Waba, normalized
 from setuplinks.whatsapp.tell import number_data, waba_data
+
+FIRST_LOOK = 5 * MINUTE
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ class Finisher:
                 whatsapp.add_number(tx, run.tenant_id, fresh.numbers[seen.id], done.now, values)
             elif before.status == "disconnected" and before.disconnect_reason in RENEWED_BY_GRANT:
                 values = restored(before, done.now)
-                whatsapp.change_number(tx, before, done.now, values)
+                whatsapp.change_number(tx, before, done.now, values | _look(values["status"], done.now))
                 done.told.append(("whatsapp.phone_number.reconnected", replace(before, **values), None))
         return connected
 
@@ -137,7 +139,7 @@ class Finisher:
         run, tx = done.run, done.tx
         values = _columns(seen, done, before)
         phone_id = before.id if before else fresh
-        if run.pin is not None and run.facts.registered and seen.needs_registration:
+        if run.pin is not None:  # also where it could not be used yet: Meta may know it
             pin = done.sealer.open(run.pin, "provisioning", run.id, "pin")
             values["pin"] = done.sealer.seal(pin, "phone_number", phone_id, "pin")
         held = await tx.one(whatsapp.WHO_HOLDS, seen.id)
@@ -147,9 +149,9 @@ class Finisher:
         if not mine:
             whatsapp.hold(tx, run.tenant_id, run.customer_id, phone_id, seen.id, done.waba.meta_waba_id)
         if before is None:
-            whatsapp.add_number(tx, run.tenant_id, phone_id, done.now, values)
+            whatsapp.add_number(tx, run.tenant_id, phone_id, done.now, values | _look(values["status"], done.now))
         else:
-            whatsapp.change_number(tx, before, done.now, values)
+            whatsapp.change_number(tx, before, done.now, values | _look(values["status"], done.now))
         number = PhoneNumber(
             tenant_id=run.tenant_id, id=phone_id, created_at=before.created_at if before else done.now,
             updated_at=done.now, version=0, token_expires_at=run.token_expires_at,
@@ -190,6 +192,11 @@ class Finisher:
             done.tx, done.audience, event_type, data, customer_id=done.run.customer_id, phone_id=phone_id,
             link_id=done.link.id,
         )  # fmt: skip
+
+
+def _look(status: str, now: int) -> dict[str, int | None]:
+    """When a worker looks at the number again: soon where it waits for Meta, else not at all."""
+    return {"due_at": now + FIRST_LOOK if status == "pending" else None}
 
 
 def _columns(seen: SeenNumber, done: _Finish, before: PhoneNumber | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Reads return typed rows; writes are appended to the caller's unit.
 import json
 from typing import Any
 
-from setuplinks.core.db.database import Database
+from setuplinks.core.db.database import Claim, Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.whatsapp.models import NumberMoved, NumberTaken, PhoneNumber, Waba
 
@@ -74,13 +74,21 @@ _ADD_COLUMNS = (
     "customer_id", "waba_id", "meta_waba_id", "meta_phone_number_id", "display_phone_number",
     "display_phone_number_normalized", "verified_name", "name_status", "quality_rating", "throughput_tier",
     "messaging_limit", "connection_type", "is_coexistence", "is_official_business_account", "status",
-    "disconnect_reason", "readiness", "pin", "registered", "link_id", "connected_at",
+    "disconnect_reason", "readiness", "pin", "registered", "link_id", "connected_at", "due_at",
 )  # fmt: skip
 ADD_NUMBER = (
     f"INSERT INTO phone_number (tenant_id, id, created_at, updated_at, {', '.join(_ADD_COLUMNS)}) "  # noqa: S608
     f"VALUES ($1, $2, $3, $3, {', '.join(f'${n}' for n in range(4, 4 + len(_ADD_COLUMNS)))}) "
     "ON CONFLICT (tenant_id, customer_id, meta_phone_number_id) DO NOTHING"
 )
+_DUE = "status = 'pending' AND due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)"
+_TAKE = "UPDATE phone_number SET lease_until = $2, tries = tries + 1 WHERE (tenant_id, id) IN ("
+_PICK = f"SELECT tenant_id, id FROM phone_number WHERE {_DUE} ORDER BY due_at LIMIT $3"  # noqa: S608 - a constant
+CLAIM_PENDING = Claim(
+    sqlite=(f"{_TAKE}{_PICK}) RETURNING *",),
+    postgres=f"{_TAKE}{_PICK} FOR UPDATE SKIP LOCKED) RETURNING *",
+)
+LOOK_LATER = "UPDATE phone_number SET due_at = $3, lease_until = NULL WHERE tenant_id = $1 AND id = $2"
 HOLD = (
     "INSERT INTO connected_number (meta_phone_number_id, tenant_id, customer_id, phone_id, meta_waba_id) "
     "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (meta_phone_number_id) DO NOTHING"
@@ -124,7 +132,7 @@ def add_number(tx: Unit, tenant_id: int, phone_id: int, now: int, values: dict[s
 
 def change_number(tx: Unit, found: PhoneNumber, now: int, values: dict[str, Any]) -> None:
     """Changes a number where it still is as it was read, else NumberMoved. Once in a unit for each number."""
-    if unknown := set(values) - set(_ADD_COLUMNS):
+    if unknown := set(values) - {*_ADD_COLUMNS, "lease_until"}:
         raise ValueError(f"no such columns: {unknown}")
     sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(values, 5))
     text = (
