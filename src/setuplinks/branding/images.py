@@ -35,6 +35,7 @@ ADD = (
     "INSERT INTO theme_image (tenant_id, id, url, kind, status, due_at, created_at) "
     "VALUES ($1, $2, $3, $4, 'wanted', $5, $5) ON CONFLICT (tenant_id, id) DO NOTHING"
 )
+FORGET = "DELETE FROM theme_image WHERE tenant_id = $1"
 FIND = "SELECT media_type, body FROM theme_image WHERE tenant_id = $1 AND id = $2 AND status = 'ready'"
 FAILED = "SELECT url, kind, error FROM theme_image WHERE tenant_id = $1 AND status = 'failed' AND url IN ($2, $3)"
 _TAKE = "UPDATE theme_image SET lease_until = $2, tries = tries + 1 WHERE (tenant_id, id) IN ("
@@ -89,6 +90,11 @@ def want(tx: Unit, tenant_id: int, theme: Mapping[str, str], now: int) -> None:
         if url:
             tx.add(ADD, tenant_id, image_id(url, kind), url, kind, now)
             tx.wake(CHANNEL)
+
+
+def forget(tx: Unit, tenant_id: int) -> None:
+    """Erases all pictures of a tenant that leaves."""
+    tx.add(FORGET, tenant_id)
 
 
 async def warnings(db: Reads, tenant_id: int, theme: Mapping[str, str]) -> list[str]:

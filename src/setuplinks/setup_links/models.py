@@ -13,7 +13,7 @@ from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import Conflict
 from setuplinks.core.wire import instant
 from setuplinks.setup_links.codes import CODES
-from setuplinks.setup_links.machine import ENDED, STATUS, Phase, VisitStatus, VisitTimes, seen_phase
+from setuplinks.setup_links.machine import ENDED, STATUS, WAITING, Phase, VisitStatus, VisitTimes, seen_phase
 
 CONNECTION_TYPES = ("dedicated", "coexistence")
 
@@ -121,6 +121,10 @@ class SetupLink:
     def seen(self, now: int) -> Phase:
         """The phase as a reader sees it now (a lapsed link is expired)."""
         return seen_phase(self.phase, self.lapses_at, now)
+
+    def is_late(self, now: int) -> bool:
+        """True where nobody may begin any more; a visit that was begun in time may still end well."""
+        return self.phase in WAITING and now >= self.expires_at
 
     def is_open(self, now: int) -> bool:
         """True until the link has completed, failed, expired or was revoked."""

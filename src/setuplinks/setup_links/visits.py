@@ -285,7 +285,7 @@ class Visits:
         """Row 18: the customer of an expired link asks for a new one; True where the tenant is told now."""
         now = self._clock.now()
         link = await store.find(tx, tenant_id, link_id)
-        if link is None or link.seen(now) is not Phase.EXPIRED:
+        if link is None or not (link.seen(now) is Phase.EXPIRED or link.is_late(now)):
             return False
         if link.renewal_requested_at is not None and now - link.renewal_requested_at < HOUR:
             return False

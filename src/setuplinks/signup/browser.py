@@ -5,7 +5,7 @@ in one browser. It is 256 random bits; only its hash is stored.
 """
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,7 +29,7 @@ _BROWSERS = (
 class Browser:
     """One browser: the secret that its cookie holds, and whether it brought it along."""
 
-    secret: str
+    secret: str = field(repr=False)
     known: bool
 
 

@@ -91,15 +91,20 @@ class LinkPages:
         return room.answers.see_other(url or f"/signup/{request.path_params['link']}")
 
     async def _way_back(self, shown: Shown) -> str | None:
-        phase = shown.link.seen(self._room.clock.now())
+        phase = self._phase(shown.link)
         if phase is Phase.COMPLETED:
             return await self._room.returns.success(shown)
         code = shown.link.failure_code if phase is Phase.FAILED else ENDED_CODES.get(phase, "cancelled")
         return await self._room.returns.failure(shown, code or "internal")
 
+    def _phase(self, link: SetupLink) -> Phase:
+        """As whoever opens the link meets it: in the grace after its expiry nobody begins."""
+        now = self._room.clock.now()
+        return Phase.EXPIRED if link.is_late(now) else link.seen(now)
+
     async def _page(self, shown: Shown, address: str, *, asked: bool) -> Page:
         room, link, brand = self._room, shown.link, shown.brand
-        phase = link.seen(room.clock.now())
+        phase = self._phase(link)
         here, name = f"/signup/{address}", shown.customer_name
         back = f"{here}/leave" if (link.failure_url if phase is not Phase.COMPLETED else link.success_url) else None
         if phase is Phase.COMPLETED:

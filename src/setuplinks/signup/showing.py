@@ -3,8 +3,9 @@
 Owns the read behind every page and the cache of brands. It writes nothing.
 """
 
+import functools
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -16,12 +17,14 @@ from setuplinks.settings import Settings
 from setuplinks.setup_links.models import SetupLink, Visit
 from setuplinks.setup_links.store import FIND_VISITS
 from setuplinks.signup.views import Brand, make_brand
+from setuplinks.tenants.redirects import RedirectRefused, check_redirect
 from setuplinks.whatsapp.store import FIND_NUMBER
 
 # One read for a page: the link, and of its customer and tenant what pages show or redirects need.
 SHOWN = (
     "SELECT l.*, c.name AS customer_name, c.external_id AS customer_external_id, c.deleted_at AS customer_gone, "
     "t.name AS tenant_name, t.status AS tenant_status, t.theme AS tenant_theme, t.time_zone AS tenant_time_zone, "
+    "t.allowed_redirect_hosts AS tenant_redirect_hosts, "
     "t.redirect_key, t.redirect_key_previous, t.redirect_key_previous_until "
     "FROM setup_link l "
     "JOIN customer c ON c.tenant_id = l.tenant_id AND c.id = l.customer_id "
@@ -74,6 +77,7 @@ class Showing:
 
     def __init__(self, db: Database, clock: Clock, settings: Settings) -> None:
         self._db, self._clock, self._settings = db, clock, settings
+        self._loopback = settings.on_loopback
         self._brands: dict[tuple[int, str, str, str], tuple[int, Brand]] = {}
         self._zones: dict[str, ZoneInfo] = {}
 
@@ -84,7 +88,16 @@ class Showing:
             return None
         name = row["tenant_time_zone"]
         zone = self._zones.get(name) or self._zones.setdefault(name, ZoneInfo(name))
-        return Shown(SetupLink.of(row), row, await self._brand(row), zone)
+        return Shown(self._with_allowed_redirects(SetupLink.of(row), row), row, await self._brand(row), zone)
+
+    def _with_allowed_redirects(self, link: SetupLink, row: Row) -> SetupLink:
+        """The link without redirects that its tenant has ruled out since it was made: our page is the end then."""
+        urls = {
+            name: None
+            for name, url in (("success_url", link.success_url), ("failure_url", link.failure_url))
+            if url is not None and not _may_lead_to(url, row["tenant_redirect_hosts"], self._loopback)
+        }
+        return replace(link, **urls) if urls else link
 
     async def visits(self, link: SetupLink) -> list[Visit]:
         """The link's visits, oldest first."""
@@ -126,3 +139,12 @@ class Showing:
             return {}
         rows = await self._db.few(IMAGES, tenant_id, logo or "", background or "")
         return {row["kind"]: f"/signup/images/{tenant_id}/{row['id']}" for row in rows}
+
+
+@functools.lru_cache(maxsize=2_048)
+def _may_lead_to(url: str, rules: str, loopback: bool) -> bool:
+    try:
+        check_redirect(url, json.loads(rules), loopback=loopback)
+    except RedirectRefused:
+        return False
+    return True

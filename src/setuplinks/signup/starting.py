@@ -54,6 +54,9 @@ class Starting:
         """Row 4: to Meta's dialog, or to the page that opens it in a window."""
         room, link = self._room, shown.link
         here = f"/signup/{link.id}"
+        wait = room.limits.wait("start", room.limits.address(request), f"{link.id} to Meta")
+        if wait is not None:  # each one writes a state and a line of the timeline
+            return room.too_many(wait)
         transport = self._transport(request, connection_type, transport)
         redirect_uri = self._redirect_uri_of(transport, link)
         try:

@@ -180,7 +180,8 @@ class VisitPages:
         if phase in WORKING or visit.status is VisitStatus.EXCHANGING:
             return await self._finishing(shown, visit)
         if visit.status is VisitStatus.ENDED:
-            return self._stopped(shown, visit)
+            late = shown.link.is_late(self._room.clock.now())
+            return self._ended(shown, Phase.EXPIRED) if late else self._stopped(shown, visit)
         if visit.status is VisitStatus.AUTHORIZING and visit.transport == "popup":
             return await self._sign_in(shown, visit, browser)
         return await self._choose(shown, visit)

@@ -6,7 +6,7 @@ that calls out is recorded as running before the call, since what it did is unkn
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
@@ -68,7 +68,7 @@ class Answer:
     """A status and a JSON body, as it is sent and as it is kept."""
 
     status: int
-    body: bytes = b""
+    body: bytes = field(default=b"", repr=False)
     replayed: bool = False
 
 

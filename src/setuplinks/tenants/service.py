@@ -99,6 +99,7 @@ async def delete(tx: Unit, tenant_id: int, *, now: int, actor: str) -> None:
     if await store.has_customers(tx, tenant_id):
         raise refused
     store.delete(tx, refused, tenant, now)
+    images.forget(tx, tenant_id)
     tx.wake(CHANNEL)
     audit.add(tx, now, tenant_id, actor, "tenant.deleted", "tenant", tenant_id, {"status": DELETED})
 

@@ -3,7 +3,7 @@
 Owns the registry of event types and the matching of an event with an endpoint's filters. It touches no table (`store`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -131,9 +131,9 @@ class Endpoint:
     customer_id: int | None
     phone_id: int | None
     format: str
-    headers: dict[str, str]
+    headers: dict[str, str] = field(repr=False)
     rate_limit: int | None
-    secret: str
+    secret: str = field(repr=False)
     secret_previous_until: int | None
     status: EndpointStatus
     disabled_reason: str | None

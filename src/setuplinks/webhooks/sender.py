@@ -6,7 +6,7 @@ what becomes of the result (`ledger`) nor the way out (`core/outbound`).
 
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from setuplinks.core.clock import SECOND, Clock
 from setuplinks.core.db.database import Database
@@ -51,7 +51,7 @@ class Destination:
     """An endpoint as it is when a batch is taken: its row, opened, and the secrets that sign."""
 
     endpoint: Endpoint
-    secrets: list[str]
+    secrets: list[str] = field(repr=False)
     sealer: Sealer
 
 
