@@ -124,9 +124,11 @@ class Accounts:
         if ready:
             values["status"] = "active"
             changed["status"] = {"old": "pending", "new": "active"}
-            await self._settle_customer(tx, customer, number.id)
+            await self._settle_customer(tx, number)
+        if number.status == "pending" and "name_status" in told:
+            values["due_at"] = None if ready else now  # a registration that waited for the name goes on at once
         whatsapp.change_number(tx, number, now, values)
-        moved = replace(number, **values)
+        moved = replace(number, **{name: value for name, value in values.items() if name != "due_at"})
         row = await tx.one(links.FIND_LINK, number.tenant_id, number.link_id) if number.link_id else None
         data = number_data(moved, waba, customer, SetupLink.of(row) if row else None)
         more = {"changes": changed, "field": change.field, "value": change.value}
@@ -136,10 +138,13 @@ class Accounts:
             self._events.emit(tx, audience, "whatsapp.phone_number.ready", data, **ids)
         return event_id
 
-    async def _settle_customer(self, tx: Unit, customer: Customer, active_id: int) -> None:
-        rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, customer.tenant_id, customer.id)
-        after = [replace(number, status="active") if number.id == active_id else number for number in rows]
-        customers.set_connection(tx, customer, connection_of(after))
+    async def _settle_customer(self, tx: Unit, active: PhoneNumber) -> None:
+        """The customer is read here, before its numbers: a unit that runs again sees what another one has written."""
+        customer = await customers.find(tx, active.tenant_id, active.customer_id)
+        rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, active.tenant_id, active.customer_id)
+        after = [replace(number, status="active") if number.id == active.id else number for number in rows]
+        if customer is not None:
+            customers.set_connection(tx, customer, connection_of(after))
 
     async def _tell_waba(
         self, tx: Unit, owner: Owner, waba: Waba, change: Change, changed: dict[str, Any]

@@ -89,7 +89,7 @@ async def test_an_approved_name_makes_a_waiting_number_ready(
     service: RunningService, acme: Tenant, clinic: int, customer: Customer, inbox: Inbox
 ) -> None:
     await service.sandbox.change_settings(notifications=False)
-    played = await connect(service, acme, clinic, customer, scenario="name_in_review_registers")
+    played = await connect(service, acme, clinic, customer, scenario="name_in_review")
     await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.url})
     [number] = (await acme.api.get(f"/admin/customers/{clinic}/phone-numbers")).json["data"]
     assert number["status"] == "pending"
@@ -97,13 +97,14 @@ async def test_an_approved_name_makes_a_waiting_number_ready(
         service, acme, clinic, inbox, played["wabaIds"][0], number["metaPhoneNumberId"],
         number["displayPhoneNumber"], number["id"],
     )  # fmt: skip
+    path = f"/sandbox/phone-numbers/{waiting.number}"
+    await service.sandbox.ask("PATCH", path, {"nameStatus": "APPROVED"})
     told = await waiting.tell("phone_number_name_update")
-    assert sorted(one.type for one in told)[-1] == UPDATED
-    number = await waiting.of_number()
-    names = [row for row in number["readiness"] if row["check"] == "name"]
-    assert [row["passed"] for row in names] == [True]
-    open_checks = {row["check"] for row in number["readiness"] if not row["passed"]}
-    assert (number["status"] == "active") == (open_checks == set())
+    [event] = [one for one in told if one.type == UPDATED]
+    assert event.data["changes"]["name_status"] == {"old": "PENDING_REVIEW", "new": "APPROVED"}
+    assert "whatsapp.phone_number.ready" in {one.type for one in told}  # registered at once, not hours later
+    assert (await waiting.of_number())["status"] == "active"
+    assert await waiting.connection() == "connected"
 
 
 async def test_a_number_that_is_not_connected_is_not_told_of(connected: Connected) -> None:
