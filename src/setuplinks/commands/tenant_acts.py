@@ -57,6 +57,8 @@ def set_status(tenant_id: int, status: str, *, as_json: bool) -> None:
 
     async def act(desk: "Service") -> Tenant:
         async def verb(tx: Unit) -> Tenant:
+            if status == "suspended":
+                await desk.provisionings.suspend(tx, tenant_id, ACTOR)
             return await service.update(
                 tx, tenant_id, service.Wish(status=status), now=desk.clock.now(), actor=ACTOR,
                 loopback=desk.settings.on_loopback,

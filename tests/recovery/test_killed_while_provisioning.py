@@ -1,0 +1,160 @@
+"""kill -9 in the middle of each step: the work goes on where it was recorded, and the code is exchanged once."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import aiohttp
+
+from tests.recovery.mortal import Mortal
+from tests.support.customer import Customer
+from tests.support.inbox import Inbox
+from tests.support.processes import running_program
+
+RUNS = "SELECT status, step, token, lease_until FROM provisioning"
+STEPS = (
+    ("inspect_token", "debug_token", 0),
+    ("find_wabas", "waba", 0),
+    ("list_numbers", "phone_numbers", 0),
+    ("note_subscription", "subscribed_apps", 0),
+    ("subscribe_app", "subscribed_apps", 1),
+    ("register_number", "register", 0),
+    ("read_metadata", "phone", 0),
+)
+
+
+async def test_a_process_that_dies_in_every_step_loses_and_doubles_nothing(mortal: Mortal, inbox: Inbox) -> None:
+    assert mortal.api is not None
+    endpoint = await mortal.api.made(f"/admin/tenants/{mortal.tenant}/webhook-endpoints", {"url": inbox.url})
+    link, customer = await mortal.link(), await mortal.customer()
+    for index, (step, call, passing) in enumerate(STEPS):
+        await mortal.hold(call, passing=passing)
+        if index == 0:
+            await customer.walk(link["url"], mortal.sandbox)
+        else:
+            await mortal.let_leases_end()
+            await mortal.start()
+        await mortal.until_held()
+        mortal.kill()
+        [run] = await mortal.rows(RUNS)
+        assert (run["status"], run["step"], run["token"] is None) == ("running", step, False)
+    await mortal.sandbox.no_more_faults()
+    await mortal.let_leases_end()
+    await mortal.start()
+    await mortal.until_phase(link, "completed")
+    assert len(await mortal.sandbox.calls("exchange")) == 1
+    types = await mortal.events()
+    assert [types.count(name) for name in ("whatsapp.phone_number.created", "setup_link.completed")] == [1, 1]
+    assert [(run["status"], run["token"]) for run in await mortal.rows(RUNS)] == [("done", None)]
+    [created] = await inbox.wait_for("whatsapp.phone_number.created")
+    assert created.signed_by(endpoint["secret"])
+    await customer.look_again()
+    assert customer.page == "done"
+
+
+async def test_a_death_within_the_exchange_is_named_after_a_minute_and_the_link_goes_on(mortal: Mortal) -> None:
+    link, customer = await mortal.link(), await mortal.customer()
+    played = await mortal.sandbox.play(await customer.go_to_meta(link["url"]))
+    await mortal.hold("exchange")
+    coming_back = asyncio.create_task(_cut_off(customer, played))
+    await mortal.until_held()
+    mortal.kill()
+    await coming_back
+    [visit] = await mortal.rows("SELECT status, exchanging_at FROM visit")
+    assert visit["status"] == "exchanging"
+    await mortal.start()
+    await customer.open(f"{mortal.url}/signup/{link['id']}")
+    assert customer.page == "finishing"
+    mortal.kill()
+    await mortal.write("UPDATE visit SET exchanging_at = exchanging_at - 60000000")  # a minute passes
+    await mortal.write("UPDATE setup_link SET due_at = due_at - 60000000")
+    await mortal.start()
+    await mortal.until_phase(link, "started")
+    [visit] = await mortal.rows("SELECT status, end_code FROM visit")
+    assert (visit["status"], visit["end_code"]) == ("ended", "code_exchange_failed")
+    await customer.open(played["redirectUrl"].partition("#")[0])  # the state is spent: nothing is exchanged twice
+    assert customer.page == "stopped"
+    assert await mortal.rows(RUNS) == []
+    await customer.walk(link["url"], mortal.sandbox)
+    await mortal.until_phase(link, "completed")
+
+
+async def _cut_off(customer: Customer, played: dict[str, Any]) -> None:
+    with contextlib.suppress(aiohttp.ClientError):
+        await customer.open(played["redirectUrl"].partition("#")[0])
+
+
+async def test_a_grant_is_kept_by_a_death_right_after_the_answer(mortal: Mortal) -> None:
+    link, customer = await mortal.link(), await mortal.customer()
+    await mortal.hold("debug_token")
+    await customer.walk(link["url"], mortal.sandbox)
+    mortal.kill()
+    [run] = await mortal.rows(RUNS)
+    assert run["token"] is not None
+    await mortal.let_leases_end()
+    await mortal.start()
+    await mortal.until_phase(link, "completed")
+    assert len(await mortal.sandbox.calls("exchange")) == 1
+
+
+async def test_a_revocation_is_cleaned_up_after_a_death(mortal: Mortal) -> None:
+    assert mortal.api is not None
+    link, customer = await mortal.link(), await mortal.customer()
+    await mortal.hold("register")
+    played = await customer.walk(link["url"], mortal.sandbox)
+    await mortal.until_held()
+    assert (await mortal.api.post(f"/admin/setup-links/{link['id']}/revoke")).status == 200
+    mortal.kill()
+    await mortal.let_leases_end()
+    await mortal.start()
+
+    async def cleaned() -> bool:
+        return [(run["status"], run["token"]) for run in await mortal.rows(RUNS)] == [("revoked", None)]
+
+    await mortal.until(cleaned)
+    state = await mortal.sandbox.ask("GET", f"/sandbox/wabas/{played['wabaIds'][0]}")
+    assert state["subscribedApps"] == {}
+    assert await mortal.rows("SELECT * FROM credential") == []
+
+
+async def test_a_second_process_takes_over_when_the_dead_ones_lease_has_ended(
+    mortal: Mortal, database_dialect: str
+) -> None:
+    link, customer = await mortal.link(), await mortal.customer()
+    await mortal.hold("phone_numbers")
+    await customer.walk(link["url"], mortal.sandbox)
+    await mortal.until_held()
+    if database_dialect == "sqlite":  # a file has one server: the next one frees the leases and goes on at once
+        mortal.kill()
+        await mortal.start()
+        await mortal.until_phase(link, "completed")
+    else:
+        async with running_program("worker", folder=mortal.folder, environ=mortal.environ) as other:
+            await other.until_prints("worker.ready")
+            mortal.kill()
+            assert [run["lease_until"] is None for run in await mortal.rows(RUNS)] == [False]
+
+            async def done() -> bool:
+                return [run["status"] for run in await mortal.rows(RUNS)] == ["done"]
+
+            await mortal.until(done)
+            assert await other.stop() == 0
+    assert len(await mortal.sandbox.calls("exchange")) == 1
+
+
+async def test_a_process_that_is_asked_to_stop_finishes_what_it_does(mortal: Mortal) -> None:
+    assert mortal.program is not None
+    link, customer = await mortal.link(), await mortal.customer()
+    played = await mortal.sandbox.play(await customer.go_to_meta(link["url"]))
+    await mortal.hold("exchange")
+    coming_back = asyncio.create_task(customer.open(played["redirectUrl"].partition("#")[0]))
+    await mortal.until_held()
+    assert await mortal.program.stop() == 0
+    with contextlib.suppress(aiohttp.ClientError, asyncio.CancelledError):
+        coming_back.cancel()
+        await coming_back
+    [run] = await mortal.rows(RUNS)
+    assert run["token"] is not None or run["status"] == "done"
+    await mortal.start()
+    await mortal.until_phase(link, "completed")
+    assert len(await mortal.sandbox.calls("exchange")) == 1
