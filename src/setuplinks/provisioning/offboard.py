@@ -6,6 +6,7 @@ never deregisters a number: the customer may use it elsewhere at once.
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from setuplinks.provisioning import store
 from setuplinks.provisioning.machine import BACKOFF
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.setup_links import store as links
-from setuplinks.setup_links.models import SetupLink
+from setuplinks.setup_links.models import LinkEnded, SetupLink
 from setuplinks.tenants import audit
 from setuplinks.webhooks import store as webhooks
 from setuplinks.webhooks.service import Audience, Events
@@ -77,8 +78,8 @@ class Offboarding:
         if customer is None:
             raise NotFound("There is no such customer.")
         told_from = uuid7(now)  # events that are made from here on stay
-        for row in await tx.all(links.OPEN_OF_CUSTOMER, tenant_id, customer_id):
-            await self._provisionings.revoke(tx, tenant_id, row["id"], actor, "customer_deleted")
+        await links.close_slot(tx, tenant_id, customer_id)
+        await self._revoke(tx, tenant_id, links.OPEN_OF_CUSTOMER, customer_id, actor, "customer_deleted")
         rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, tenant_id, customer_id)
         await self._leave(tx, tenant_id, customer_id, rows, actor, "customer_deleted", closing=True)
         tx.then()
@@ -100,6 +101,8 @@ class Offboarding:
             if not any(number.is_connected and number.id not in gone for number in rows):
                 await self._close_waba(tx, tenant_id, waba_id, rows[0].meta_waba_id, now)
         for number in leaving:
+            if not closing:  # a link that would reconnect it has nothing left to reconnect
+                await self._revoke(tx, tenant_id, links.OPEN_OF_NUMBER, number.id, actor, "number_deleted")
             await self._one_leaves(tx, audience, customer, number, reason, now)
             audit.add(
                 tx, now, tenant_id, actor, "phone_number.deleted", "phone_number", str(number.id), {"reason": reason}
@@ -108,6 +111,11 @@ class Offboarding:
             every = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, tenant_id, customer_id)
             left = [number for number in every if number.id not in gone]
             customers.set_connection(tx, customer, connection_of(left))
+
+    async def _revoke(self, tx: Unit, tenant_id: int, text: str, owner_id: int, actor: str, reason: str) -> None:
+        for row in await tx.all(text, tenant_id, owner_id):
+            with suppress(LinkEnded):  # its time is over: the sweeper is about to write so
+                await self._provisionings.revoke(tx, tenant_id, row["id"], actor, reason)
 
     async def _one_leaves(
         self, tx: Unit, audience: Audience, customer: Customer | None, number: PhoneNumber, reason: str, now: int

@@ -51,7 +51,7 @@ ADD_VISIT = (
 )
 SUPERSEDE_VISITS = (
     "UPDATE visit SET superseded = 1, abandon_at = NULL "
-    "WHERE tenant_id = $1 AND link_id = $2 AND id <> $3 AND superseded = 0"
+    "WHERE tenant_id = $1 AND link_id = $2 AND id <> $3 AND (superseded = 0 OR abandon_at IS NOT NULL)"
 )
 ADD_STATE = (
     "INSERT INTO authorization_state (hash, tenant_id, link_id, visit_id, browser_hash, transport, redirect_uri, "
@@ -75,6 +75,7 @@ LOOK_AT_WAITING = (
 OPEN_OF_CUSTOMER = (
     "SELECT id FROM setup_link WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NULL ORDER BY created_at"
 )
+OPEN_OF_NUMBER = "SELECT id FROM setup_link WHERE tenant_id = $1 AND reconnect_phone_id = $2 AND ended_at IS NULL"
 ERASE_OF_CUSTOMER = (
     "UPDATE setup_link SET metadata = '{}', prefill = '{}', state = NULL, theme = '{}' "
     "WHERE tenant_id = $1 AND customer_id = $2"
@@ -99,6 +100,17 @@ async def find_anywhere(tx: Unit, link_id: str) -> SetupLink | None:
 async def visits(tx: Unit, link: SetupLink) -> list[Visit]:
     """All visits of a link (at most the cap and a few), oldest first."""
     return [Visit.of(row) for row in await tx.all(FIND_VISITS, link.tenant_id, link.id)]
+
+
+async def close_slot(tx: Unit, tenant_id: int, customer_id: int) -> None:
+    """Takes the customer's slot for nobody, before its open links are read: a link that is being made at this moment is
+    then either seen here, or is refused because the customer is gone."""
+    key = (tenant_id, customer_id, "connect", 0)
+    slot = await tx.one(FIND_SLOT, *key)
+    if slot is None:
+        tx.must(LinkMoved(), TAKE_EMPTY_SLOT, *key, None)
+    else:
+        tx.must(LinkMoved(), TAKE_SLOT, *key, None, slot["version"])
 
 
 def add_step(tx: Unit, link: SetupLink, now: int, kind: str, **detail: Any) -> None:

@@ -7,6 +7,7 @@ import functools
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from setuplinks.branding.theme import build_palette
@@ -92,7 +93,7 @@ class Showing:
 
     def _with_allowed_redirects(self, link: SetupLink, row: Row) -> SetupLink:
         """The link without redirects that its tenant has ruled out since it was made: our page is the end then."""
-        urls = {
+        urls: dict[str, Any] = {
             name: None
             for name, url in (("success_url", link.success_url), ("failure_url", link.failure_url))
             if url is not None and not _may_lead_to(url, row["tenant_redirect_hosts"], self._loopback)

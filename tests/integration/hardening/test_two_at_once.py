@@ -1,10 +1,14 @@
 """Two units that touch the same customer at the same moment: one of them reads again, and nothing is lost."""
 
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from setuplinks.core.clock import MINUTE
 from setuplinks.core.problems import RaceLost
+from setuplinks.setup_links.models import LinkMoved
+from setuplinks.setup_links.request import NewSetupLink
 from tests.support.customer import a_customer
 from tests.support.service import RunningService, Tenant
 
@@ -64,3 +68,82 @@ async def test_a_number_that_stood_in_another_account_of_the_customer_is_connect
     assert (moved["id"], moved["wabaId"], moved["metaWabaId"]) == (number["id"], number["wabaId"], number["metaWabaId"])
     [held] = await service.db.read("SELECT meta_waba_id FROM connected_number")
     assert held["meta_waba_id"] == number["metaWabaId"]
+
+
+async def test_a_link_that_is_made_while_its_customer_leaves_is_refused_or_revoked(
+    service: RunningService, acme: Tenant
+) -> None:
+    links, body, actor = service.parts.links, NewSetupLink(), "test"
+    sealer = await service.parts.vault.tenant(acme.id)
+
+    async def new_customer() -> int:
+        made = await acme.api.made(f"/admin/tenants/{acme.id}/customers", {"name": "Leaves"})
+        return int(made["id"])
+
+    async def leaves_within(leaving: int, *, before: int) -> None:
+        for _ in range(before):
+            await acme.api.made(f"/admin/customers/{leaving}/setup-links")
+        async with service.db.transaction() as tx:
+            await links.create(tx, sealer, acme.id, leaving, body, actor)
+            await service.db.unit(service.parts.offboarding.customer, acme.id, leaving, actor)
+
+    for before in (0, 1):
+        with pytest.raises(LinkMoved):
+            await leaves_within(await new_customer(), before=before)
+
+    async def made_within(leaving: int) -> None:
+        async with service.db.transaction() as tx:
+            await service.parts.offboarding.customer(tx, acme.id, leaving, actor)
+            await service.db.unit(links.create, sealer, acme.id, leaving, body, actor)
+
+    leaving = await new_customer()
+    with pytest.raises(LinkMoved):
+        await made_within(leaving)
+    await service.db.unit(service.parts.offboarding.customer, acme.id, leaving, actor)
+    rows = await service.db.read("SELECT phase, url_secret FROM setup_link")
+    assert {(row["phase"], row["url_secret"]) for row in rows} == {("revoked", None)}
+
+
+async def test_a_customer_leaves_though_a_link_of_it_has_lapsed_and_nobody_has_swept_it_yet(
+    service: RunningService, acme: Tenant, clinic: int
+) -> None:
+    await acme.api.made(f"/admin/customers/{clinic}/setup-links", {"expiresAt": "2026-05-18T12:10:00Z"})
+    service.clock.advance(11 * MINUTE)
+    assert (await acme.api.delete(f"/admin/customers/{clinic}")).status == 204
+    await service.drain()
+    [row] = await service.db.read("SELECT phase, url_secret FROM setup_link")
+    assert (row["phase"], row["url_secret"]) == ("expired", None)
+
+
+async def test_a_number_that_leaves_takes_its_open_reconnect_link_along(
+    service: RunningService, acme: Tenant, clinic: int
+) -> None:
+    await _walked(service, acme, clinic)
+    await service.drain()
+    [number] = await _numbers(acme, clinic)
+    link = await acme.api.made(f"/admin/customers/{clinic}/setup-links", {"reconnectPhoneNumberId": number["id"]})
+    async with a_customer(service.url) as person:
+        await person.walk(link["url"], service.sandbox)
+        assert (await acme.api.delete(f"/admin/phone-numbers/{number['id']}")).status == 204
+        await service.drain()
+    shown = (await acme.api.get(f"/admin/setup-links/{link['id']}")).json
+    assert (shown["phase"], shown["endedReason"]) == ("revoked", "number_deleted")
+    assert await _numbers(acme, clinic) == []
+    assert [row["token"] for row in await service.db.read("SELECT token FROM provisioning")] == [None, None]
+    assert await service.db.read("SELECT token FROM credential") == []
+
+
+async def test_a_new_start_explains_the_silence_of_every_earlier_visit(
+    service: RunningService, acme: Tenant, clinic: int
+) -> None:
+    link = await acme.api.made(f"/admin/customers/{clinic}/setup-links", {"allowedConnectionTypes": ["dedicated"]})
+    async with (
+        a_customer(service.url) as first, a_customer(service.url) as second, a_customer(service.url) as third
+    ):  # fmt: skip
+        [state] = parse_qs(urlsplit(await first.go_to_meta(link["url"])).query)["state"]
+        await second.go_to_meta(link["url"])
+        await first.open(f"{service.url}/meta/callback?error=access_denied&state={state}")
+        await third.go_to_meta(link["url"])
+        await service.advance(20 * MINUTE)
+    told = (await acme.api.get(f"/admin/tenants/{acme.id}/events?type=setup_link.abandoned")).json["data"]
+    assert told == []
