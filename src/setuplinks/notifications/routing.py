@@ -55,7 +55,7 @@ class Handled:
 
     told: int = 0
     repeated: int = 0
-    unrouted: list[str] = field(default_factory=list)  # fields that were nobody's
+    unrouted: list[Change] = field(default_factory=list)  # nobody's
     waits: bool = False
     failures: list[Exception] = field(default_factory=list)
 
@@ -124,7 +124,7 @@ class Router:
                 owners = [owner for owner in owners if owner.number is not None]
             await self._tell_all(_news(change, owners), handled)
         if not owners:
-            handled.unrouted.append(change.field)
+            handled.unrouted.append(change)
             handled.waits = handled.waits or await self._being_connected(change)
 
     async def _owners_of(self, change: Change) -> list[Owner]:

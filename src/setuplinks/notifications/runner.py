@@ -27,6 +27,7 @@ ITEMS_KEPT = 8 * DAY  # a day longer than Meta sends an item again
 SOONEST_LOOK, LATEST_LOOK = 2 * SECOND, 10 * MINUTE
 LOOK_EVERY = HOUR
 SLICE = 1_000
+MOST_LINES = 5  # of the log, for one notification's changes that are nobody's
 
 log = logging.getLogger("setuplinks.notifications")
 
@@ -80,9 +81,14 @@ class NotificationRunner:
             return
         act(
             log, "notification.handled", notification=row["id"], told=handled.told, repeated=handled.repeated,
-            unrouted=",".join(sorted(set(handled.unrouted))) or None, failures=len(handled.failures) or None,
-            tries=row["tries"], duration_ms=(self._clock.now() - started) / 1000,
+            unrouted=len(handled.unrouted) or None, failures=len(handled.failures) or None, tries=row["tries"],
+            duration_ms=(self._clock.now() - started) / 1000,
         )  # fmt: skip
+        for change in handled.unrouted[:MOST_LINES]:
+            act(
+                log, "notification.unrouted", notification=row["id"], field=change.field, event=change.event,
+                waba=change.meta_waba_id, number=change.meta_phone_number_id,
+            )  # fmt: skip
         if handled.failures:
             await self._failed(row, handled)
         elif handled.waits:

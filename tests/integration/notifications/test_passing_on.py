@@ -95,12 +95,18 @@ async def test_two_statuses_of_one_message_are_both_told(connected: Connected) -
     assert sorted(event.data["status"]["status"] for event in told) == ["delivered", "failed"]
 
 
-async def test_what_is_nobodys_is_kept_and_told_to_nobody(connected: Connected) -> None:
+async def test_what_is_nobodys_is_kept_and_told_to_nobody(
+    connected: Connected, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "setuplinks")
     strangers = connected.sample("messages_text", number="999", waba="888")
     added = connected.sample("account_update_partner_added", waba="777")
     nameless = connected.sample("account_update_partner_app_uninstalled_without_waba_info")
     assert await connected.tell(strangers, added, nameless) == []
     assert await connected.states() == [("unrouted", 1)] * 3
+    lines = [record.__dict__["fields"] for record in caplog.records if record.message == "notification.unrouted"]
+    assert {line.get("waba") for line in lines} == {"888", "777", None}
+    assert {line.get("event") for line in lines} == {None, "PARTNER_ADDED", "PARTNER_APP_UNINSTALLED"}
 
 
 async def test_a_number_of_the_account_that_was_not_chosen_is_nobodys(connected: Connected) -> None:
