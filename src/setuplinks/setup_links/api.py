@@ -11,6 +11,7 @@ from starlette.responses import Response
 from setuplinks.core import wire
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.wire import Moment, instant
+from setuplinks.customers import service as customers
 from setuplinks.setup_links import funnel, lists
 from setuplinks.setup_links.machine import STATUSES, Phase
 from setuplinks.setup_links.models import SetupLink
@@ -172,6 +173,7 @@ class SetupLinkRoutes:
 
     async def list_customer_setup_links(self, call: Call) -> Response:
         """The customer's links, newest first."""
+        await customers.read(self._deps.db, call.tenant_id, call.id)  # another tenant's customer is a 404, not a list
         return await self._list(call, call.id)
 
     async def list_tenant_setup_links(self, call: Call) -> Response:

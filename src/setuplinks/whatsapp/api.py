@@ -12,6 +12,7 @@ from setuplinks.core import wire
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import NotFound
 from setuplinks.core.wire import Moment
+from setuplinks.customers import service as customers
 from setuplinks.tenants import openapi
 from setuplinks.tenants.context import Deps
 from setuplinks.tenants.routes import Call, Routes, listing, of, of_tenant, reply
@@ -100,6 +101,7 @@ def router(deps: Deps) -> APIRouter:
 
 async def list_customer_phone_numbers(call: Call) -> Response:
     """The customer's numbers, newest first; those that were deleted only where `status=deleted` asks for them."""
+    await customers.read(call.deps.db, call.tenant_id, call.id)  # another tenant's customer is a 404, not a list
     return await _numbers(call, call.id)
 
 
@@ -119,6 +121,7 @@ async def _numbers(call: Call, customer_id: int | None) -> Response:
 
 async def list_customer_wabas(call: Call) -> Response:
     """The customer's WABAs, newest first."""
+    await customers.read(call.deps.db, call.tenant_id, call.id)
     page = call.page()
     rows = await call.deps.db.read(LIST_WABAS, call.tenant_id, call.id, page.at, page.id, page.limit + 1)
     return listing(rows, page, lambda row: Waba.of(row).answer())
