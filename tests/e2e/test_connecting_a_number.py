@@ -38,23 +38,23 @@ async def test_a_dedicated_number_by_popup(any_scene: Scene, person: Person) -> 
     await all_is_told(any_scene, link, "dedicated")
 
 
-async def test_a_dedicated_number_by_the_full_page_on_a_phone(any_scene: Scene, person_on_a_phone: Person) -> None:
-    link = await any_scene.link()
+async def test_a_dedicated_number_by_the_full_page_on_a_phone(scene: Scene, person_on_a_phone: Person) -> None:
+    link = await scene.link()
     await person_on_a_phone.begins(link["url"], photographed=True)
     assert await person_on_a_phone.at_facebook().finish() == DIALOG
     await person_on_a_phone.sees(CONNECTED, "done")
     await person_on_a_phone.goes_back_to_the_company()
-    await all_is_told(any_scene, link, "dedicated")
+    await all_is_told(scene, link, "dedicated")
 
 
-async def test_a_number_that_stays_in_its_app(any_scene: Scene, person: Person) -> None:
-    link = await any_scene.link()
+async def test_a_number_that_stays_in_its_app(scene: Scene, person: Person) -> None:
+    link = await scene.link()
     await person.begins(link["url"], COEXISTENCE, photographed=True)
     assert await (await person.opens_facebook()).finish() == BESIDE_THE_APP
     await person.sees(CONNECTED, "done")
     await person.goes_back_to_the_company()
-    await all_is_told(any_scene, link, "coexistence")
-    assert "register" not in {call["call"] for call in await any_scene.sandbox.calls()}
+    await all_is_told(scene, link, "coexistence")
+    assert "register" not in {call["call"] for call in await scene.sandbox.calls()}
 
 
 async def test_one_press_leads_to_facebook_where_the_link_leaves_no_choice(

@@ -1,9 +1,11 @@
 """A browser without JavaScript: the full page works to the end, and pages that cannot work say what to do."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
+from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.open import FILE_NAME
 from tests.e2e.conftest import PHONE, NewPerson
 from tests.e2e.person import COEXISTENCE, CONNECTED, DEDICATED
@@ -40,7 +42,7 @@ async def test_at_a_desk_facebook_opens_on_the_page(scene: Scene, new_person: Ne
 
 
 async def test_where_only_the_window_will_do_the_page_says_so(
-    clock, data_dir, sqlite_template, new_person: NewPerson
+    clock: ManualClock, data_dir: Path, sqlite_template: Path, new_person: NewPerson
 ) -> None:
     shutil.copy(sqlite_template / FILE_NAME, data_dir / FILE_NAME)
     async with staged(clock, data_dir, meta_page_extras="off") as scene:
