@@ -70,12 +70,16 @@ def _template(scope: Scope) -> str:
         rest = path[len(SIGNUP) :].partition("/")
         known = rest[2] if rest[2] in KNOWN else "…"
         return SIGNUP + "{link}" + (f"/{known}" if rest[1] else "")
+    if path.startswith(f"{DELETION}/"):
+        return f"{DELETION}/{{code}}"
     return path if path in PLAIN else "/static" if path.startswith("/static/") else "unmatched"
 
 
+DELETION = "/meta/data-deletion"
 KNOWN = frozenset(
     {"opened", "renew", "leave", "start", "authorize", "page", "status", "not-mine", "complete", "cancel"}
 )
 PLAIN = frozenset(
     {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/meta/callback", "/meta/notifications"}
+    | {"/meta/deauthorize", DELETION}
 )

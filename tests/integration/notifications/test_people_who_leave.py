@@ -64,8 +64,11 @@ async def test_what_meta_did_not_sign_is_refused(connected: Connected, path: str
     assert (await connected.of_number())["status"] == "active"
 
 
-async def test_a_person_who_wants_to_be_forgotten_is_and_can_look_it_up(connected: Connected) -> None:
+async def test_a_person_who_wants_to_be_forgotten_is_and_can_look_it_up(
+    connected: Connected, caplog: pytest.LogCaptureFixture
+) -> None:
     user_id = await user_of(connected)
+    caplog.set_level("INFO", "setuplinks")
     reply = await asked(connected, "/meta/data-deletion", user_id)
     assert set(reply.json) == {"url", "confirmation_code"}
     code = reply.json["confirmation_code"]
@@ -73,6 +76,10 @@ async def test_a_person_who_wants_to_be_forgotten_is_and_can_look_it_up(connecte
     page = await call(connected, f"/meta/data-deletion/{code}", None)
     assert page.status == 200
     assert b"erased" in page.body
+    lines = [record.__dict__.get("fields", {}) for record in caplog.records]
+    assert "/meta/data-deletion/{code}" in {line.get("route") for line in lines}
+    assert code not in str(lines)
+    assert user_id not in str(lines)
     assert "default-src 'none'" in page.headers["content-security-policy"]
     for kept in ("SELECT * FROM credential", "SELECT * FROM provisioning", "SELECT * FROM data_deletion"):
         rows = await connected.service.db.read(kept)
