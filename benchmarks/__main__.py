@@ -36,8 +36,8 @@ class Size:
     large: int
 
 
-FULL = Size(100_000, Length(9, 2.0), 10.0, 5, 1_000_000)
-QUICK = Size(20_000, Length(3, 0.8), 3.0, 3, 0)
+FULL = Size(100_000, Length(15, 1.0), 10.0, 5, 1_000_000)
+QUICK = Size(20_000, Length(6, 0.4), 3.0, 3, 0)
 
 
 async def measured(folder: Path, server: PostgresServer | None, size: Size) -> list[Row]:

@@ -7,7 +7,7 @@ fills caches of keys, statements and pages.
 import itertools
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from benchmarks import servers
 from benchmarks.load import drive
@@ -78,11 +78,20 @@ class Side:
 
     async def create(self, seconds: float) -> Round:
         """A round of links made."""
-        return await drive(self.server.port, seconds, CREATED, creations(self.place))
+        return await self._round(seconds, CREATED, creations(self.place))
 
     async def show(self, seconds: float) -> Round:
         """A round of landing pages."""
-        return await drive(self.server.port, seconds, SHOWN, views(self.place))
+        return await self._round(seconds, SHOWN, views(self.place))
+
+    async def _round(self, seconds: float, expected: bytes, requests: list[Iterator[bytes]]) -> Round:
+        cpu = self._cpu_seconds()
+        found = await drive(self.server.port, seconds, expected, requests)
+        return replace(found, cpu=self._cpu_seconds() - cpu)
+
+    def _cpu_seconds(self) -> float:
+        database = self.place.server
+        return self.server.cpu_seconds + (0.0 if database is None else servers.postgres_cpu_seconds(database))
 
 
 async def in_turn(kind: str, first: Side, second: Side, length: Length) -> tuple[list[Round], list[Round]]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.seeding import Place
 from tests.support import sandbox as meta
-from tests.support.postgres import free_port
+from tests.support.postgres import PostgresServer, free_port
 from tests.support.service import environment_of, settings_for
 
 READY_SECONDS = 20.0
@@ -79,6 +79,18 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def postgres_cpu_seconds(server: PostgresServer) -> float:
+    """CPU of PostgreSQL's processes; those of the other side's connections stand still meanwhile."""
+    postmaster = int((server.base / "data" / "postmaster.pid").read_text().split()[0])
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            if postmaster in (int(stat.parent.name), int(fields[1])):
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.asynccontextmanager

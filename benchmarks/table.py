@@ -17,10 +17,14 @@ Kind = Literal["deciding", "guide"]
 
 @dataclass(frozen=True)
 class Round:
-    """One short run of load: answers a second, and how long each answer took (seconds)."""
+    """One short run of load: answers a second, how long each answer took, and the CPU of all of them (seconds).
+
+    The CPU is the server's and PostgreSQL's, without the load generator's.
+    """
 
     rate: float
     times: tuple[float, ...]
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ def ratio(ours: Sequence[Round], theirs: Sequence[Round]) -> float:
     return median(a.rate / b.rate for a, b in zip(ours, theirs, strict=True))
 
 
+def cpu_us(rounds: Sequence[Round]) -> float:
+    """CPU microseconds an answer; steadier than rates where others use the machine too."""
+    return 1e6 * sum(one.cpu for one in rounds) / sum(len(one.times) for one in rounds)
+
+
 def compared(
     what: str, database: str, ours: Sequence[Round], bare: Sequence[Round], *, at_least: float, rate: float,
     p99_ms: float | None = None,
@@ -64,7 +73,7 @@ def compared(
     p50, p99 = percentile(times, 0.5) * 1000, percentile(times, 0.99) * 1000
     decides = f"{found:.2f} of bare ({own:,.0f}/s of {other:,.0f}/s)"
     limit = f"about {rate:,.0f}/s" + ("" if p99_ms is None else f", p99 < {p99_ms:.0f} ms")
-    shown = f"{own:,.0f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms"
+    shown = f"{own:,.0f}/s, p50 {p50:.0f} ms, p99 {p99:.0f} ms, CPU {cpu_us(ours):.0f} µs (bare {cpu_us(bare):.0f})"
     guide_met = own >= rate and (p99_ms is None or p99 < p99_ms)
     return [
         Row(what, database, decides, f">= {at_least}", found >= at_least, "deciding"),

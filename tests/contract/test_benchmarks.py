@@ -19,7 +19,7 @@ from tests.support.service import running_service
 
 
 def rounds(*rates: float, time: float = 0.01) -> list[Round]:
-    return [Round(rate, (time,) * 10) for rate in rates]
+    return [Round(rate, (time,) * 10, cpu=0.002) for rate in rates]
 
 
 def test_a_ratio_is_the_median_of_pairs_and_not_of_sums() -> None:
@@ -37,7 +37,7 @@ def test_absolute_rates_and_times_are_shown_and_decide_nothing() -> None:
     slow = rounds(9, time=0.5)
     rows = table.compared("create", "SQLite", slow, rounds(10), at_least=0.7, rate=1_800, p99_ms=60)
     assert [row.verdict for row in rows] == ["ok", "below"]
-    assert rows[1].figure == "9/s, p50 500 ms, p99 500 ms"
+    assert rows[1].figure == "9/s, p50 500 ms, p99 500 ms, CPU 200 µs (bare 200)"
     assert table.exit_code(rows) == 0
 
 
