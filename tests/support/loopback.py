@@ -51,7 +51,7 @@ async def serving(app: Any, place: socket.socket, tls: Certificate | None = None
     """
     config = uvicorn.Config(
         app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2,
-        ssl_certfile=tls and tls.certificate, ssl_keyfile=tls and tls.key,
+        ssl_certfile=str(tls.certificate) if tls else None, ssl_keyfile=str(tls.key) if tls else None,
     )  # fmt: skip
     server = _Server(config)
     running = asyncio.create_task(server.serve(sockets=[place]))
