@@ -83,5 +83,7 @@ async def test_the_full_page_by_https_with_the_cookie_of_production(
     await person_on_a_phone.begins(link["url"], photographed=True)
     await person_on_a_phone.at_facebook().finish()
     await person_on_a_phone.sees(CONNECTED)
+    [cookie] = await person_on_a_phone.context.cookies(secure_scene.service.url)
+    assert cookie["name"].startswith("__Host-")
     await person_on_a_phone.goes_back_to_the_company()
     await all_is_told(secure_scene, link, "dedicated")
