@@ -1,5 +1,6 @@
 """What a dead connection means: cut off with a reason, told with a way back, brought back by Meta or by a link."""
 
+import json
 from typing import Any
 
 import pytest
@@ -181,3 +182,46 @@ async def test_time_stands_in_whole_seconds_at_meta(connected: Connected) -> Non
     connected.service.clock.advance(SECOND // 2)
     told = await connected.tell("account_update_partner_removed")
     assert DISCONNECTED in {one.type for one in told}
+
+
+async def connect_by_popup(connected: Connected, person: Customer, **played_as: Any) -> dict[str, Any]:
+    """A signup by popup, whose message names the number; what the sandbox says of it."""
+    service, settings = connected.service, connected.service.parts.settings
+    body = {"allowedConnectionTypes": ["dedicated"]}
+    link = await connected.tenant.api.made(f"/admin/customers/{connected.customer_id}/setup-links", body)
+    await person.open(link["url"])
+    await person.press()
+    state = person.reply.body.decode().partition('data-state="')[2].partition('"')[0]
+    dialog = (
+        f"{settings.meta_dialog_url}/v25.0/dialog/oauth?client_id={settings.meta_app_id}"
+        f"&config_id={settings.meta_config_id}&response_type=code&display=popup"
+    )
+    played = await service.sandbox.play(dialog, popup=True, **played_as)
+    told = {"state": state, "code": played["code"], "message": json.dumps(played["message"])}
+    await person.post_json(f"/signup/{link['id']}/complete", told)
+    await service.drain()
+    return played
+
+
+async def test_one_link_brings_every_number_of_the_account_back(connected: Connected, customer: Customer) -> None:
+    played = await connect_by_popup(connected, customer, scenario="several_numbers")
+    [waba], [first, second, third] = played["wabaIds"], played["phoneNumberIds"]
+    other = second if played["message"]["data"]["phone_number_id"] == first else first
+    await connect_by_popup(connected, customer, phoneNumberId=other)
+    [told, more] = [
+        event
+        for event in await connected.tell(connected.sample("account_update_partner_removed", waba=waba))
+        if event.type == DISCONNECTED
+    ]
+    assert {told.data["phone_number_id"], more.data["phone_number_id"]} == {first, second}
+    assert told.data["reconnect_url"] == more.data["reconnect_url"]
+    await customer.walk(told.data["reconnect_url"], connected.service.sandbox)
+    await connected.service.drain()
+    again = connected.inbox.of_type(RECONNECTED)
+    assert {event.data["phone_number_id"] for event in again} == {first, second}
+    rows = (await connected.tenant.api.get(f"/admin/customers/{connected.customer_id}/phone-numbers")).json["data"]
+    assert {row["metaPhoneNumberId"]: row["status"] for row in rows if row["metaWabaId"] == waba} == {
+        first: "active",
+        second: "active",
+        third: "available",
+    }

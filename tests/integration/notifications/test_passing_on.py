@@ -1,5 +1,6 @@
 """What Meta tells reaches the customer's tenant: one event for each item, with our ids, once, and nobody else."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -182,3 +183,19 @@ async def test_raw_notifications_are_dropped_after_a_week_and_items_a_day_later(
     assert (await connected.service.db.read(items))[0]["n"] == 2
     await connected.service.advance(DAY)
     assert (await connected.service.db.read(items))[0]["n"] == 0
+
+
+async def test_several_workers_at_once_tell_each_item_once(connected: Connected) -> None:
+    service = connected.service
+    for number in range(40):
+        told = connected.sample("messages_text")
+        message = told["entry"][0]["changes"][0]["value"]["messages"][0]
+        message["id"] = f"wamid.{number % 20}"  # every one comes twice, in bodies that differ
+        told["entry"][0]["changes"][0]["value"]["contacts"][0]["profile"]["name"] = f"Ana {number}"
+        assert await notices.post(service.url, notices.body_of(told)) == 200
+    [runner] = [one for one in service.parts.workers.runners if one.name == "notifications"]
+    await asyncio.gather(*(runner.run_once() for _ in range(4)))
+    await service.drain()
+    ids = [event.data["message"]["id"] for event in connected.inbox.of_type("whatsapp.message.received")]
+    assert sorted(ids) == sorted(f"wamid.{number}" for number in range(20))
+    assert await connected.states() == [("handled", 1)] * 40
