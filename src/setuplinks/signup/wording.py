@@ -75,6 +75,12 @@ _STOPPED = {
         "Nothing was connected. %(company)s does not offer the way in which this number is connected. Choose another "
         "number, or ask %(company)s.",
     ),
+    "pin_mismatch": Words(
+        "This number has a PIN from before",
+        "Nothing was connected. The number was set up on WhatsApp once, with a six-digit PIN. Someone with full control "
+        "of your business can turn it off: WhatsApp Manager, Phone numbers, this number, Two-step verification. Then "
+        "go on.",
+    ),
     "no_phone_number": Words(
         "No number was chosen",
         "Nothing was connected. When you go on, choose or add one number at Facebook.",
