@@ -29,6 +29,10 @@ ORIGIN = "http://127.0.0.1:9"
 NONCE = "gallery"
 HEIGHTS = {320: 640, 390: 844, 768: 1024, 1280: 900}
 COLOURS = 256
+# The picture at the head of the README: the first view of three pages on a phone, side by side.
+README_PAGES = ("landing", "finishing", "done")
+README_PICTURE = "readme.png"
+GAP, LINE = 24, "#E5E3DC"
 CSP = (
     f"default-src 'none'; style-src 'self' 'nonce-{NONCE}'; script-src 'self' 'nonce-{NONCE}'; font-src 'self'; "
     "img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -97,8 +101,8 @@ def all_shots() -> Iterator[Shot]:
             yield Shot(name, page, width, "dark")
 
 
-async def take(browser: Browser, renderer: Renderer, shot: Shot) -> bytes:
-    """A PNG of the whole page. Raises AssertionError when the page broke its own content rules."""
+async def take(browser: Browser, renderer: Renderer, shot: Shot, *, whole: bool = True) -> bytes:
+    """A PNG of the whole page, or of its first view. Raises AssertionError when the page broke its content rules."""
     context = await browser.new_context(
         viewport={"width": shot.width, "height": HEIGHTS[shot.width]},
         color_scheme=shot.scheme,
@@ -121,7 +125,7 @@ async def take(browser: Browser, renderer: Renderer, shot: Shot) -> bytes:
             await tab.evaluate("document.activeElement.blur()")
         if complaints:
             raise AssertionError(f"{shot.file_name}: {complaints}")
-        return await tab.screenshot(full_page=True)
+        return await tab.screenshot(full_page=whole)
     finally:
         await context.close()
 
@@ -154,6 +158,21 @@ def small(picture: bytes) -> bytes:
     return written.getvalue()
 
 
+def side_by_side(pictures: list[bytes]) -> bytes:
+    """One PNG of several of the same size, on white, each with a line around it."""
+    images = [Image.open(io.BytesIO(picture)) for picture in pictures]
+    width, height = images[0].size
+    row = Image.new("RGB", (len(images) * (width + GAP) + GAP, height + 2 * GAP), "#FFFFFF")
+    draw = ImageDraw.Draw(row)
+    for place, image in enumerate(images):
+        left = GAP + place * (width + GAP)
+        row.paste(image, (left, GAP))
+        draw.rectangle((left - 1, GAP - 1, left + width, GAP + height), outline=LINE)
+    written = io.BytesIO()
+    row.save(written, "PNG")
+    return written.getvalue()
+
+
 async def write(folder: Path, shots: Iterator[Shot]) -> int:
     """Take the pictures into a folder; returns how many bytes they have together."""
     renderer = Renderer()
@@ -162,6 +181,13 @@ async def write(folder: Path, shots: Iterator[Shot]) -> int:
         for shot in shots:
             picture = small(await take(browser, renderer, shot))
             (folder / shot.file_name).write_bytes(picture)
+            total += len(picture)
+        if folder == FOLDER:
+            pages = every_page()
+            views = [Shot(name, pages[name], 390, "light") for name in README_PAGES]
+            taken = [await take(browser, renderer, view, whole=False) for view in views]
+            picture = small(side_by_side(taken))
+            (folder / README_PICTURE).write_bytes(picture)
             total += len(picture)
     return total
 
