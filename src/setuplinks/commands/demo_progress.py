@@ -210,12 +210,12 @@ def _introduce(console: Console, stage: Stage, *, code: bool = True) -> None:
     console.print(f"  [bold green]{escape(stage.link['url'])}[/bold green]\n", soft_wrap=True)
     rows = [
         ("Tenant's inbox", stage.inbox_url, "what the tenant's server receives"),
-        ("Stand-in for Meta", f"{stage.sandbox_url}/sandbox", "its scenarios and its state"),
-        ("API", f"{stage.service_url}/docs", "every route; the tenant's key is below"),
+        ("Meta's stand-in", f"{stage.sandbox_url}/sandbox", "its scenarios and its state"),
+        ("API", f"{stage.service_url}/docs", "every route, with the key below"),
         ("Tenant's key", stage.tenant_key, ""),
     ]
     for name, value, note in rows:
-        console.print(f"  [dim]{name:17}[/dim]  {escape(value)}  [dim]{escape(note)}[/dim]".rstrip(), soft_wrap=True)
+        console.print(f"  [dim]{name:15}[/dim]  {escape(value)}  [dim]{escape(note)}[/dim]".rstrip(), soft_wrap=True)
     console.print()
 
 

@@ -109,6 +109,8 @@ def _cell(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
         return escape(", ".join(map(str, value)))
+    if isinstance(value, dict) and all(isinstance(one, str | int) for one in value.values()):
+        return escape(", ".join(f"{name}: {one}" for name, one in value.items()))
     return escape(json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value))
 
 
