@@ -77,11 +77,11 @@ class Provisionings:
         The code lives for 30 s and works once: it is never tried again. Raises StateUnknown, StateSpent, WrongBrowser,
         VisitClosed; Unavailable where the database is away before the code is spent.
         """
+        # All that may fail is done before the code is spent, and what can be before the state is.
+        provisioning_id = await self._db.next_id("provisioning")
         taken = await self._db.unit(self._visits.take, state, browser)
         tenant_id = taken.link.tenant_id
-        # All that may fail is done before the code is spent.
         sealer = await self._vault.tenant(tenant_id)
-        provisioning_id = await self._db.next_id("provisioning")
         try:
             grant = await self._graph.exchange_code(Secret(code), taken.redirect_uri)
         except GraphError as error:

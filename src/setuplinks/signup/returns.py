@@ -24,11 +24,14 @@ class Returns:
         self._db, self._clock, self._vault = db, clock, vault
 
     async def success(self, shown: Shown) -> str | None:
-        """`status=success` with what was connected; None where the tenant gave no URL."""
+        """`status=success` with what is connected; None where the tenant gave no URL. Where nothing is left of it (the
+        customer said that it was not theirs), success would be no true word: then as a sign-in that was given up."""
         link = shown.link
+        numbers = [number for number in await self.numbers(link) if number.is_connected]
+        if not numbers:
+            return await self.failure(shown, "cancelled")
         if link.success_url is None:
             return None
-        numbers = await self.numbers(link)
         active = any(number.status == "active" for number in numbers)
         return await self._signed(
             shown,
@@ -36,8 +39,8 @@ class Returns:
             {
                 "status": "success",
                 "setup_link_id": link.id,
-                "waba_id": numbers[0].meta_waba_id if numbers else None,
-                "phone_number_id": ",".join(number.meta_phone_number_id for number in numbers) or None,
+                "waba_id": numbers[0].meta_waba_id,
+                "phone_number_id": ",".join(number.meta_phone_number_id for number in numbers),
                 "customer_id": str(link.customer_id),
                 "external_id": shown.row["customer_external_id"],
                 "state": link.state,
@@ -63,9 +66,9 @@ class Returns:
         return await self._signed(shown, link.failure_url, params)
 
     async def numbers(self, link: SetupLink) -> list[PhoneNumber]:
-        """The numbers that the link connected, as they are now."""
-        rows = await whatsapp.numbers(self._db, whatsapp.NUMBERS_OF_LINK, link.tenant_id, link.id)
-        return [number for number in rows if number.id in link.resulting_phone_ids]
+        """The numbers that the link connected, as they are now, also where a later link has renewed them."""
+        rows = [await self._db.one(whatsapp.FIND_NUMBER, link.tenant_id, n) for n in link.resulting_phone_ids]
+        return [PhoneNumber.of(row) for row in rows if row is not None]
 
     async def _signed(self, shown: Shown, url: str, params: dict[str, str | None]) -> str:
         now, row = self._clock.now(), shown.row

@@ -275,7 +275,7 @@ class VisitPages:
         left = [number for number in numbers if number.status == "deleted"]
         if numbers and len(left) == len(numbers):
             gone = tuple(number.display_phone_number or "" for number in left)
-            back = f"{here}/leave" if link.success_url else None
+            back = f"{here}/leave" if link.failure_url else None
             return Disconnected(shown.brand, shown.customer_name, gone, back)
         leave = f"{here}/leave" if link.success_url else None
         completed = link.completed_at or link.created_at

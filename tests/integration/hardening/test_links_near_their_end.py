@@ -96,3 +96,37 @@ async def test_ways_to_meta_are_counted_like_starts(
                 statuses.append(person.reply.status)
         assert statuses == [200, 200, 200, 429], here
         assert len(await service.db.read("SELECT hash FROM authorization_state")) == 3
+
+
+async def test_a_customer_whose_number_was_not_theirs_leaves_without_a_word_of_success(
+    service: RunningService, acme: Tenant, clinic: int
+) -> None:
+    link = await _link(acme, clinic, successRedirectUrl=f"{AWAY}/success", failureRedirectUrl=f"{AWAY}/failed")
+    async with a_customer(service.url) as person:
+        await person.walk(link["url"], service.sandbox)
+        await service.drain()
+        await person.look_again()
+        await person.press("/not-mine")
+        assert person.page == "disconnected"
+        left = await person.leave()
+    query = parse_qs(urlsplit(left).query)
+    assert left.startswith(f"{AWAY}/failed")
+    assert (query["status"], query["error_code"]) == (["failed"], ["cancelled"])
+    assert "phone_number_id" not in query
+
+
+async def test_a_link_whose_number_was_reconnected_by_another_one_still_tells_of_success(
+    service: RunningService, acme: Tenant, clinic: int
+) -> None:
+    link = await _link(acme, clinic, successRedirectUrl=f"{AWAY}/success")
+    async with a_customer(service.url) as person:
+        await person.walk(link["url"], service.sandbox)
+        await service.drain()
+        [number] = (await acme.api.get(f"/admin/customers/{clinic}/phone-numbers")).json["data"]
+        again = await _link(acme, clinic, reconnectPhoneNumberId=number["id"])
+        await person.walk(again["url"], service.sandbox, phoneNumberId=number["metaPhoneNumberId"])
+        await service.drain()
+        assert (await acme.api.get(f"/admin/setup-links/{again['id']}")).json["status"] == "completed"
+        await person.open(f"{service.url}/signup/{link['id']}/leave")
+    query = parse_qs(urlsplit(person.left_to or "").query)
+    assert (query["status"], query["phone_number_id"]) == (["success"], [number["metaPhoneNumberId"]])
