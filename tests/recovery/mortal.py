@@ -143,8 +143,8 @@ class Mortal:
 
 
 @contextlib.asynccontextmanager
-async def running_mortal(data_dir: Path, database_url: str | None) -> AsyncIterator[Mortal]:
-    """The service as a process and a sandbox in this one, for the length of the block."""
+async def running_mortal(data_dir: Path, database_url: str | None, **environment: str) -> AsyncIterator[Mortal]:
+    """The service as a process and a sandbox in this one, for the length of the block; `environment` wins."""
     with bound_socket() as place:
         url = f"http://127.0.0.1:{port_of(place)}"
     config = SandboxConfig(meta.APP_ID, meta.APP_SECRET, meta.CONFIG_ID, meta.VERIFY_TOKEN, public_url=None)
@@ -154,7 +154,7 @@ async def running_mortal(data_dir: Path, database_url: str | None) -> AsyncItera
         contextlib.AsyncExitStack() as stack,
     ):
         settings = settings_for(url, running.url, data_dir, database_url)
-        environ = environment_of(settings)
+        environ = {**environment_of(settings), **environment}
         mortal = Mortal(
             data_dir.parent, environ, url, Sandbox(running.url, session), database_url,
             Api(url, OPERATOR_KEY, session), stack,

@@ -1,0 +1,146 @@
+"""A canary: after whole signups, good and bad, no secret stands in a log line, and none in clear in any table."""
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from setuplinks.core.logs import JsonLines
+from setuplinks.walk import WalkStopped, Wishes, walk
+from tests.recovery.mortal import Mortal, running_mortal
+from tests.support.customer import Customer
+from tests.support.inbox import Inbox
+from tests.support.service import OPERATOR_KEY, RunningService, Tenant
+
+FAILURES = ("denied", "code_used", "exchange_unavailable", "dead_token", "already_registered_pin", "wrong_app")
+
+
+class _Lines(logging.Handler):
+    """Every record with all that hangs on it, as text."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.lines: list[str] = []
+        self._json = JsonLines()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(f"{record.getMessage()} {record.__dict__!r} {self._json.format(record)}")
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[_Lines]:
+    handler, root = _Lines(), logging.getLogger()
+    ours = logging.getLogger("setuplinks")
+    before = (root.level, ours.level)
+    root.addHandler(handler)
+    if not ours.propagate:
+        ours.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    ours.setLevel(logging.DEBUG)
+    try:
+        yield handler
+    finally:
+        root.removeHandler(handler)
+        ours.removeHandler(handler)
+        root.setLevel(before[0])
+        ours.setLevel(before[1])
+
+
+def _found(secrets: dict[str, str], text: str) -> set[str]:
+    return {name for name, secret in secrets.items() if secret and secret in text}
+
+
+async def _flow(service: RunningService, acme: Tenant, clinic: int, customer: Customer, inbox: Inbox) -> dict[str, str]:
+    """Signups by page, good and bad; every secret that they met, by name."""
+    endpoint = await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.url})
+    secrets = {
+        "api key": acme.key, "operator key": OPERATOR_KEY, "webhook secret": endpoint["secret"].removeprefix("whsec_"),
+        "redirect key": (await acme.api.get(f"/admin/tenants/{acme.id}/redirect-key")).json["key"],
+        "app secret": service.parts.settings.meta_app_secret.get_secret_value(),
+        "verify token": service.parts.settings.meta_verify_token.get_secret_value(),
+    }  # fmt: skip
+    for number, scenario in enumerate((*FAILURES, None)):
+        link = await acme.api.made(
+            f"/admin/customers/{clinic}/setup-links",
+            {"allowedConnectionTypes": ["dedicated"]},
+            Idempotency_Key=f"k{number}",
+        )
+        secrets[f"link {scenario}"] = link["url"].rpartition("-")[2]
+        dialog = await customer.go_to_meta(link["url"])
+        secrets[f"state {scenario}"] = parse_qs(urlsplit(dialog).query)["state"][0]
+        played = await service.sandbox.play(dialog, scenario=scenario)
+        secrets[f"code {scenario}"] = played["code"] or ""
+        await customer.open(played["redirectUrl"].partition("#")[0])
+        await service.advance(60_000_000)
+    for cookie in customer._session.cookie_jar:
+        secrets["browser"] = cookie.value
+    return secrets
+
+
+async def _tokens_and_pins(service: RunningService, acme: Tenant) -> dict[str, str]:
+    """The customer's token and PIN, opened from the vault."""
+    sealer = await service.parts.vault.tenant(acme.id)
+    [row] = await service.db.read("SELECT * FROM credential")
+    secrets = {"token": sealer.open(row["token"], "credential", row["waba_id"], "token").decode()}
+    [number] = await service.db.read("SELECT id, pin FROM phone_number WHERE status <> 'available'")
+    secrets["pin"] = sealer.open(number["pin"], "phone_number", number["id"], "pin").decode()
+    return secrets
+
+
+async def test_no_secret_stands_in_any_log_line_or_in_clear_in_any_table(
+    service: RunningService, acme: Tenant, clinic: int, customer: Customer, inbox: Inbox
+) -> None:
+    with _listening() as log:
+        secrets = await _flow(service, acme, clinic, customer, inbox)
+        await service.drain()
+        secrets |= await _tokens_and_pins(service, acme)
+    ours = [line for line in log.lines if "'name': 'setuplinks" in line]
+    assert len(ours) > 50
+    pin = secrets.pop("pin")
+    assert not any(f'"{pin}"' in line or f"'{pin}'" in line for line in ours)
+    assert {name: line for line in ours for name in _found(secrets, line)} == {}
+    secrets.pop("verify token")
+    clear = {}
+    for table in await _tables(service):
+        for row in await service.db.read(f"SELECT * FROM {table}"):  # noqa: S608 - a table's own name
+            for column in row.keys():  # noqa: SIM118 - a driver's row iterates over values
+                value = row[column]
+                text = bytes(value).decode("latin-1") if isinstance(value, bytes | memoryview) else str(value)
+                for name in _found(secrets, text):
+                    clear[f"{table}.{column}"] = name
+                if text == pin:
+                    clear[f"{table}.{column}"] = "pin"
+    assert clear == {}
+
+
+async def _tables(service: RunningService) -> list[str]:
+    if service.db.dialect == "sqlite":
+        rows = await service.db.read("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+        return [row["name"] for row in rows]
+    text = "SELECT tablename AS name FROM pg_catalog.pg_tables WHERE schemaname = 'public'"
+    return [row["name"] for row in await service.db.read(text)]
+
+
+@pytest.mark.parametrize("transport", ["popup", "page"])
+async def test_a_process_prints_no_secret(data_dir: Any, database_url: str | None, transport: str) -> None:
+    async with running_mortal(data_dir, database_url, SETUPLINKS_LOG_LEVEL="debug") as mortal:
+        secrets = await _walks(mortal, transport)
+        assert mortal.program is not None
+        assert await mortal.program.stop() == 0
+        printed = mortal.program.output()
+        assert "provisioning.step" in printed
+        assert _found(secrets, printed) == set()
+
+
+async def _walks(mortal: Mortal, transport: str) -> dict[str, str]:
+    assert mortal.api is not None
+    secrets = {"api key": mortal.api.key or "", "operator key": OPERATOR_KEY, "app secret": "sandbox-app-secret"}
+    for scenario in ("cancel_at_phone", "code_expired", None):
+        link = await mortal.link()
+        secrets[f"link {scenario}"] = link["url"].rpartition("-")[2]
+        with contextlib.suppress(WalkStopped):
+            await walk(link["url"], Wishes(transport=transport, scenario=scenario))
+    return secrets
