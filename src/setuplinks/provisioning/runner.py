@@ -72,12 +72,11 @@ class ProvisioningRunner:
         left to do. A run that waits long for Meta holds up no other: while it does, more is taken beside it."""
         while True:
             await self._take_what_is_due()
-            if self._rested:
+            if self._busy:
+                await asyncio.wait(self._busy, timeout=LOOK_AGAIN)
+            if self._rested or not self._busy:
                 rested, self._rested = self._rested, 0
                 return rested
-            if not self._busy:
-                return 0
-            await asyncio.wait(self._busy, timeout=LOOK_AGAIN)
 
     async def finish(self) -> None:
         """Takes no more, and returns when what is under way has come to its rest."""
