@@ -30,7 +30,8 @@ def uuid7(now: int) -> str:
             _last[1] = secrets.randbits(11)
         sequence = _last[1]
     value = (millisecond & 0xFFFFFFFFFFFF) << 80 | 7 << 76 | sequence << 64 | 2 << 62 | secrets.randbits(62)
-    return str(uuid.UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def instant_of(uuid7_text: str) -> int:
@@ -40,7 +41,10 @@ def instant_of(uuid7_text: str) -> int:
 
 def crockford(bits: int) -> str:
     """Random lower-case Crockford base32 with at least `bits` bits: 130 bits are 26 characters."""
-    return "".join(secrets.choice(CROCKFORD) for _ in range(-(-bits // 5)))
+    # One draw for all characters: 32 letters are exactly 5 bits each.
+    length = -(-bits // 5)
+    drawn = secrets.randbits(5 * length)
+    return "".join([CROCKFORD[drawn >> 5 * place & 31] for place in range(length)])
 
 
 def token(bits: int = 256) -> str:

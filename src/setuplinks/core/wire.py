@@ -11,7 +11,7 @@ import types
 import typing
 import zlib
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -56,7 +56,12 @@ Moment = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 # -- instants --------------------------------------------------------------------------------------------------------
 def instant(at: int) -> str:
     """µs since 1970 as RFC 3339 in UTC, whole seconds, rounded down."""
-    return (_EPOCH + timedelta(seconds=at // SECOND)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _instant(at // SECOND)
+
+
+@lru_cache(maxsize=4096)
+def _instant(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def instant_or_none(at: int | None) -> str | None:

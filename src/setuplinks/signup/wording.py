@@ -77,9 +77,9 @@ _STOPPED = {
     ),
     "pin_mismatch": Words(
         "This number has a PIN from before",
-        "Nothing was connected. The number was set up on WhatsApp once, with a six-digit PIN. Someone with full control "
-        "of your business can turn it off: WhatsApp Manager, Phone numbers, this number, Two-step verification. Then "
-        "go on.",
+        "Nothing was connected. The number was set up on WhatsApp once, with a six-digit PIN. Someone with full "
+        "control of your business can turn it off: WhatsApp Manager, Phone numbers, this number, Two-step "
+        "verification. Then go on.",
     ),
     "no_phone_number": Words(
         "No number was chosen",

@@ -3,7 +3,7 @@
 Which languages the pages are translated into is the pages' matter; any language that Babel knows may be asked for.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
@@ -11,6 +11,7 @@ from babel import Locale, UnknownLocaleError
 LONGEST = 35
 
 
+@lru_cache(maxsize=1024)
 def normal_language(tag: str) -> str:
     """A BCP 47 tag in its usual spelling: `pt_br` → `pt-BR`. Raises ValueError in plain words."""
     try:

@@ -342,9 +342,7 @@ class Authority:
             .not_valid_after(now + dt.timedelta(days=days))
             # Python 3.13 checks strictly: certificates without these two are refused.
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
     def server(self, host: str, days: int = 30) -> ssl.SSLContext:
