@@ -84,7 +84,8 @@ class Offboarding:
         await self._leave(tx, tenant_id, customer_id, rows, actor, "customer_deleted", closing=True)
         tx.then()
         customers.erase(tx, RaceLost(), tenant_id, customer_id, customer.version, now)
-        tx.add(links.ERASE_OF_CUSTOMER, tenant_id, customer_id)
+        links.erase_of_customer(tx, tenant_id, customer_id)
+        tx.add(store.ERASE_OF_CUSTOMER, tenant_id, customer_id)
         webhooks.erase_customer(tx, tenant_id, customer_id, told_from, now)
         audit.add(tx, now, tenant_id, actor, "customer.deleted", "customer", str(customer_id), {})
 

@@ -53,6 +53,10 @@ END_CLEANUP = (
     "updated_at = $5, version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $3"
 )
 LOOK_AT_RUNNING = "UPDATE provisioning SET due_at = $2 WHERE tenant_id = $1 AND status = 'running'"
+ERASE_OF_CUSTOMER = (
+    "UPDATE provisioning SET facts = '{}', claims = '{}' "
+    "WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NOT NULL"
+)
 FREE_LEASES = (
     "UPDATE provisioning SET lease_until = NULL WHERE lease_until IS NOT NULL",
     "UPDATE offboarding SET lease_until = NULL WHERE lease_until IS NOT NULL",

@@ -80,6 +80,10 @@ ERASE_OF_CUSTOMER = (
     "UPDATE setup_link SET metadata = '{}', prefill = '{}', state = NULL, theme = '{}' "
     "WHERE tenant_id = $1 AND customer_id = $2"
 )
+ERASE_STEPS = (
+    "UPDATE setup_link_step SET detail = '{}' WHERE tenant_id = $1 AND kind = 'connected' "
+    "AND link_id IN (SELECT id FROM setup_link WHERE tenant_id = $1 AND customer_id = $2)"
+)
 
 _LINK_FIELDS = frozenset(SetupLink.__dataclass_fields__) - {"tenant_id", "id", "version", "created_at", "created_by"}
 _JSON_FIELDS = frozenset({"theme", "metadata", "prefill", "country_isos", "resulting_phone_ids", "warnings"})
@@ -100,6 +104,12 @@ async def find_anywhere(tx: Unit, link_id: str) -> SetupLink | None:
 async def visits(tx: Unit, link: SetupLink) -> list[Visit]:
     """All visits of a link (at most the cap and a few), oldest first."""
     return [Visit.of(row) for row in await tx.all(FIND_VISITS, link.tenant_id, link.id)]
+
+
+def erase_of_customer(tx: Unit, tenant_id: int, customer_id: int) -> None:
+    """What a leaving customer's links and their timelines say of it; that they were, and how they ended, stays."""
+    tx.add(ERASE_OF_CUSTOMER, tenant_id, customer_id)
+    tx.add(ERASE_STEPS, tenant_id, customer_id)
 
 
 async def close_slot(tx: Unit, tenant_id: int, customer_id: int) -> None:

@@ -147,3 +147,20 @@ async def test_a_new_start_explains_the_silence_of_every_earlier_visit(
         await service.advance(20 * MINUTE)
     told = (await acme.api.get(f"/admin/tenants/{acme.id}/events?type=setup_link.abandoned")).json["data"]
     assert told == []
+
+
+async def test_nothing_of_a_customer_that_left_stands_in_its_runs_and_timelines(
+    service: RunningService, acme: Tenant, clinic: int
+) -> None:
+    await _walked(service, acme, clinic)
+    await service.drain()
+    [number] = await _numbers(acme, clinic)
+    assert (await acme.api.delete(f"/admin/customers/{clinic}")).status == 204
+    await service.drain()
+    [run] = await service.db.read("SELECT facts, claims, token, pin FROM provisioning")
+    assert dict(run) == {"facts": "{}", "claims": "{}", "token": None, "pin": None}
+    steps = await service.db.read("SELECT kind, detail FROM setup_link_step")
+    assert "connected" in {row["kind"] for row in steps}
+    assert not any(number["displayPhoneNumber"] in row["detail"] for row in steps)
+    assert [row["token"] for row in await service.db.read("SELECT token FROM offboarding")] == [None]
+    assert await service.db.read("SELECT token FROM credential") == []
