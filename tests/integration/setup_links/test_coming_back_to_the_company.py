@@ -185,6 +185,22 @@ async def test_two_browsers_racing_make_one_provisioning(desk: Desk, customer: C
     assert len(await desk.told("whatsapp.phone_number.created")) == 1
 
 
+async def test_a_browser_that_goes_away_during_the_exchange_loses_nothing(desk: Desk, customer: Customer) -> None:
+    link = await desk.link()
+    played = await desk.service.sandbox.play(await customer.go_to_meta(link["url"]))
+    await desk.service.sandbox.fault("exchange", times=1, delayMs=400)
+    coming_back = asyncio.create_task(customer.open(played["redirectUrl"].partition("#")[0]))
+    while (await desk.service.sandbox.ask("GET", "/sandbox/faults"))["data"]:  # noqa: ASYNC110 - asked over HTTP
+        await asyncio.sleep(0.01)
+    coming_back.cancel()
+    async with asyncio.timeout(10):
+        while await desk.phase(link) != "provisioning":  # noqa: ASYNC110 - asked over HTTP
+            await asyncio.sleep(0.02)
+    await desk.service.drain()
+    await customer.open(f"{desk.service.url}/signup/{link['id']}")
+    assert customer.page == "done"
+
+
 async def test_a_commit_that_fails_gives_no_2xx_and_writes_nothing(desk: Desk) -> None:
     """A trigger makes the last write of the unit fail, as a full disk would."""
     if desk.service.db.dialect == "sqlite":
