@@ -89,7 +89,7 @@ class Finisher:
             self._emit(done, "whatsapp.waba.created", waba_data(waba, customer, link))
         for event_type, number, _ in done.told:
             self._emit(done, event_type, number_data(number, waba, customer, link), number.id)
-        self._complete(done, chosen)
+        await self._complete(done, chosen)
         store.change(
             tx, run, now, status="done", step=run.step.value, due_at=None, lease_until=None, token=None, pin=None,
             facts=run.facts.without_person(), ended_at=now,
@@ -166,7 +166,7 @@ class Finisher:
                 done.told.append(("whatsapp.phone_number.ready", number, None))
         return number
 
-    def _complete(self, done: _Finish, chosen: list[PhoneNumber]) -> None:
+    async def _complete(self, done: _Finish, chosen: list[PhoneNumber]) -> None:
         """The link's own part; its URL's secret is erased with it."""
         link, now = done.link, done.now
         ids = [number.id for number in chosen]
@@ -180,7 +180,7 @@ class Finisher:
         connection: Connection = "connected" if active else "pending"
         links.add_step(done.tx, link, now, "connected", number=display)
         customers.set_connection(done.tx, done.customer, connection)
-        announce(
+        await announce(
             self._events, done.tx, done.audience, "setup_link.completed", replace(link, **columns), now,
             external_id=done.customer.external_id, waba_id=done.waba.meta_waba_id,
             phone_number_ids=[number.meta_phone_number_id for number in chosen],

@@ -177,7 +177,7 @@ class Provisionings:
         links.change(tx, link, now, **values, provisioning_id=None)
         links.add_step(tx, link, now, "visit_ended", code=code, step=run.step.value)
         audience = await self._events.load(tx, tenant_id)
-        announce(self._events, tx, audience, "setup_link.visit_ended", _moved(link, values), now, **data)
+        await announce(self._events, tx, audience, "setup_link.visit_ended", _moved(link, values), now, **data)
 
     async def fail(
         self, tx: Unit, tenant_id: int, provisioning_id: int, code: str, facts: Facts, *, version: int
@@ -196,7 +196,7 @@ class Provisionings:
             links.change_visit(tx, visit, RunMoved(), **visit_end_columns(ended_visit(visit, code, now)))
         links.add_step(tx, link, now, "failed", code=code, step=run.step.value)
         audience = await self._events.load(tx, tenant_id)
-        announce(self._events, tx, audience, "setup_link.failed", _moved(link, values), now)
+        await announce(self._events, tx, audience, "setup_link.failed", _moved(link, values), now)
 
     async def revoke(self, tx: Unit, tenant_id: int, link_id: str, actor: str, reason: str = "revoked") -> SetupLink:
         """Row 16: revokes a link; work that runs stops at its next step and is cleaned up."""

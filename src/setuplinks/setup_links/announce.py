@@ -11,8 +11,10 @@ from setuplinks.setup_links.machine import STATUS, Phase
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.webhooks.service import Audience, Events
 
+EXTERNAL_ID = "SELECT external_id FROM customer WHERE tenant_id = $1 AND id = $2"
 
-def announce(
+
+async def announce(
     events: Events,
     tx: Unit,
     audience: Audience,
@@ -25,12 +27,17 @@ def announce(
 ) -> str:
     """Writes one `setup_link.*` event into the unit of the change; answers the event's id.
 
-    `phase` where the unit moves the link and the caller holds it as it was read.
+    `phase` where the unit moves the link and the caller holds it as it was read. The customer's `external_id` is read
+    here unless the caller knows it.
     """
+    if "external_id" not in more:
+        row = await tx.one(EXTERNAL_ID, link.tenant_id, link.customer_id)
+        more["external_id"] = row["external_id"] if row else None
     phase = phase or link.seen(now)
     data: dict[str, Any] = {
         "setup_link_id": link.id,
         "customer_id": link.customer_id,
+        "external_id": more["external_id"],
         "purpose": link.purpose,
         "status": STATUS[phase],
         "phase": phase.value,

@@ -91,7 +91,9 @@ class SetupLinks:
         self._add(tx, link)
         images.want(tx, tenant_id, link.theme, now)
         url = self._url(link_id, secret)
-        announce(self._events, tx, audience, "setup_link.created", link, now, url=url, external_id=customer.external_id)
+        await announce(
+            self._events, tx, audience, "setup_link.created", link, now, url=url, external_id=customer.external_id
+        )
         audit.add(tx, now, tenant_id, actor, "setup_link.created", "setup_link", link_id, {"customerId": customer_id})
         return Made(link, url)
 
@@ -139,7 +141,7 @@ class SetupLinks:
         if not link.is_open(now):
             raise LinkEnded()
         audience = await self._events.load(tx, tenant_id)
-        revoked = replace(link, **self._revoke(tx, audience, link, reason, now))
+        revoked = replace(link, **await self._revoke(tx, audience, link, reason, now))
         audit.add(tx, now, tenant_id, actor, "setup_link.revoked", "setup_link", link_id, {"reason": reason})
         return revoked
 
@@ -201,10 +203,10 @@ class SetupLinks:
         if older and older.seen(now) in WORKING:
             raise LinkInUse(setupLinkId=older.id)
         if older and older.is_open(now):
-            self._revoke(tx, audience, older, "superseded", now, superseded_by=link.id)
+            await self._revoke(tx, audience, older, "superseded", now, superseded_by=link.id)
         tx.must(LinkMoved(), store.TAKE_SLOT, *key, link.id, slot["version"])
 
-    def _revoke(
+    async def _revoke(
         self, tx: Unit, audience: Audience, link: SetupLink, reason: str, now: int, superseded_by: str | None = None
     ) -> dict[str, Any]:
         values: dict[str, Any] = {
@@ -212,7 +214,7 @@ class SetupLinks:
         }  # fmt: skip
         store.change(tx, link, now, **values)
         store.add_step(tx, link, now, "revoked", reason=reason, supersededBy=superseded_by)
-        announce(
+        await announce(
             self._events, tx, audience, "setup_link.revoked", link, now, phase=Phase.REVOKED, reason=reason,
             superseded_by=superseded_by,
         )  # fmt: skip

@@ -89,15 +89,15 @@ class LinkSweeper:
         for visit, ended, abandoned in link_visits:
             if ended:
                 store.add_step(tx, link, now, "visit_ended", code=visit.end_code)
-                announce(self._events, tx, audience, "setup_link.visit_ended", settled, now, **visit_data(visit))
+                await announce(self._events, tx, audience, "setup_link.visit_ended", settled, now, **visit_data(visit))
             if abandoned:
                 store.add_step(tx, link, now, "abandoned", metaStep=visit.meta_step)
-                announce(self._events, tx, audience, "setup_link.abandoned", settled, now, **visit_data(visit))
+                await announce(self._events, tx, audience, "setup_link.abandoned", settled, now, **visit_data(visit))
         if now >= values["lapses_at"]:
             values |= {"phase": Phase.EXPIRED, "due_at": None, "ended_at": now, "url_secret": None}
             store.add_step(tx, link, now, "expired")
             moved = replace(link, **values)
-            announce(self._events, tx, audience, "setup_link.expired", moved, now)
+            await announce(self._events, tx, audience, "setup_link.expired", moved, now)
         store.change(tx, link, now, **values)
         return 1
 

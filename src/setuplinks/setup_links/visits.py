@@ -101,7 +101,7 @@ class Visits:
         audience = await self._events.load(tx, tenant_id)
         store.change(tx, link, now, opened_at=now)
         store.add_step(tx, link, now, "opened")
-        announce(self._events, tx, audience, "setup_link.opened", replace(link, opened_at=now), now)
+        await announce(self._events, tx, audience, "setup_link.opened", replace(link, opened_at=now), now)
 
     async def start(
         self, tx: Unit, tenant_id: int, link_id: str, browser: str, visit_id: int, device: str | None
@@ -146,7 +146,9 @@ class Visits:
         moved = replace(link, **{**values, "phase": Phase(values["phase"])})
         if link.used_at is None:
             audience = await self._events.load(tx, tenant_id)
-            announce(self._events, tx, audience, "setup_link.started", moved, now, external_id=customer.external_id)
+            await announce(
+                self._events, tx, audience, "setup_link.started", moved, now, external_id=customer.external_id
+            )
         return moved
 
     async def authorize(
@@ -279,7 +281,7 @@ class Visits:
             link = replace(link, **values)
         store.add_step(tx, link, now, "visit_ended", code=code, metaStep=meta_step)
         audience = await self._events.load(tx, link.tenant_id)
-        announce(self._events, tx, audience, "setup_link.visit_ended", link, now, **visit_data(ended))
+        await announce(self._events, tx, audience, "setup_link.visit_ended", link, now, **visit_data(ended))
 
     async def ask_again(self, tx: Unit, tenant_id: int, link_id: str) -> bool:
         """Row 18: the customer of an expired link asks for a new one; True where the tenant is told now."""
@@ -292,7 +294,7 @@ class Visits:
         audience = await self._events.load(tx, tenant_id)
         store.change(tx, link, now, renewal_requested_at=now)
         store.add_step(tx, link, now, "renewal_requested")
-        announce(self._events, tx, audience, "setup_link.renewal_requested", link, now)
+        await announce(self._events, tx, audience, "setup_link.renewal_requested", link, now)
         return True
 
     def _add_visit(self, tx: Unit, visit: Visit) -> None:
@@ -315,7 +317,7 @@ async def fail_waiting(
     store.add_step(tx, link, now, "failed", code=code)
     failed = replace(link, **values)
     audience = await events.load(tx, link.tenant_id)
-    announce(events, tx, audience, "setup_link.failed", failed, now)
+    await announce(events, tx, audience, "setup_link.failed", failed, now)
     return failed
 
 

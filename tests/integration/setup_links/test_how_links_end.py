@@ -201,6 +201,7 @@ async def test_a_customer_of_an_expired_link_asks_for_another_once_an_hour(desk:
     assert len(await desk.told("setup_link.renewal_requested")) == 1
     [asked] = await desk.told("setup_link.renewal_requested")
     assert (asked["setup_link_id"], asked["status"]) == (link["id"], "expired")
+    assert {event["external_id"] for event in await desk.told()} == {"clinic_001"}
 
 
 async def test_a_link_that_has_not_expired_cannot_be_renewed(desk: Desk, customer: Customer) -> None:
