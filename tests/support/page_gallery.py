@@ -169,7 +169,7 @@ def side_by_side(pictures: list[bytes]) -> bytes:
         row.paste(image, (left, GAP))
         draw.rectangle((left - 1, GAP - 1, left + width, GAP + height), outline=LINE)
     written = io.BytesIO()
-    row.save(written, "PNG")
+    row.save(written, "PNG", optimize=True)
     return written.getvalue()
 
 
@@ -186,7 +186,7 @@ async def write(folder: Path, shots: Iterator[Shot]) -> int:
             pages = every_page()
             views = [Shot(name, pages[name], 390, "light") for name in README_PAGES]
             taken = [await take(browser, renderer, view, whole=False) for view in views]
-            picture = small(side_by_side(taken))
+            picture = side_by_side(taken)
             (folder / README_PICTURE).write_bytes(picture)
             total += len(picture)
     return total
