@@ -8,6 +8,8 @@ import asyncio
 import os
 import secrets
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,12 +180,18 @@ async def _first_tenant(db: Database, vault: Vault, name: str, now: int, *, loop
     return Begun(tenant.id, tenant.name, key)
 
 
+def _program() -> str:
+    """How this program is called here: by its name where the shell finds it, else as it was called just now."""
+    return shlex.quote("setuplinks" if shutil.which("setuplinks") else sys.argv[0])
+
+
 def _told(begun: Begun, public_url: str, *, sandbox: bool) -> str:
+    program = _program()
     if sandbox:
-        start = "  setuplinks sandbox        # the stand-in for Meta, in a terminal of its own\n  setuplinks serve"
+        start = f"  {program} sandbox    # the stand-in for Meta, in a terminal of its own\n  {program} serve"
     else:
         start = (
-            f"  Fill in the SETUPLINKS_META_… lines of {ENV_FILE} (docs/guides/meta-app.md), then:\n  setuplinks serve"
+            f"  Fill in the SETUPLINKS_META_… lines of {ENV_FILE} (docs/guides/meta-app.md), then:\n  {program} serve"
         )
     key = shlex.quote(begun.key)
     return f"""\

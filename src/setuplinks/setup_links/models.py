@@ -29,7 +29,7 @@ class LinkEnded(Conflict):
     """The link has completed, failed, expired or was revoked; it can no longer be changed."""
 
     code = "link_ended"
-    title = "The setup link has ended."
+    title = "The setup link has ended; make a new one."
 
 
 class LinkInUse(Conflict):
