@@ -215,7 +215,8 @@ def _introduce(console: Console, stage: Stage, *, code: bool = True) -> None:
         ("Tenant's key", stage.tenant_key, ""),
     ]
     for name, value, note in rows:
-        console.print(f"  [dim]{name:15}[/dim]  {escape(value)}  [dim]{escape(note)}[/dim]".rstrip(), soft_wrap=True)
+        more = f"  [dim]{escape(note)}[/dim]" if note else ""
+        console.print(f"  [dim]{name:15}[/dim]  {escape(value)}{more}", soft_wrap=True)
     console.print()
 
 
