@@ -39,7 +39,7 @@ _HAPPENED = {
     "at_facebook": "The customer is at Facebook",
     "permission_granted": "Permission granted; the code became a token",
     "connected": "Connected",
-    "visit_ended": "The visit ended without a connection; the link still works",
+    "visit_ended": "The visit ended; the link still works",
     "abandoned": "The customer stayed away; the link still works",
     "not_mine": "The customer said that this is not theirs; the number was let go",
     "failed": "The link failed",
