@@ -4,10 +4,11 @@ Owns UUIDs, random tokens and Crockford base32. Integer ids come from `Database.
 """
 
 import hashlib
-import os
 import secrets
 import threading
 import uuid
+
+from setuplinks.core.randomness import random_bits
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _lock = threading.Lock()
@@ -16,7 +17,7 @@ _last = [0, 0]
 
 def uuid4() -> str:
     """A random UUID; link ids are of this kind, so that they tell nothing."""
-    return str(uuid.UUID(bytes=os.urandom(16), version=4))
+    return _dashed((random_bits(128) & ~(0xF << 76) & ~(3 << 62)) | 4 << 76 | 2 << 62)
 
 
 def uuid7(now: int) -> str:
@@ -27,9 +28,13 @@ def uuid7(now: int) -> str:
             _last[1] += 1
         else:
             _last[0] = millisecond
-            _last[1] = secrets.randbits(11)
+            _last[1] = random_bits(11)
         sequence = _last[1]
-    value = (millisecond & 0xFFFFFFFFFFFF) << 80 | 7 << 76 | sequence << 64 | 2 << 62 | secrets.randbits(62)
+    value = (millisecond & 0xFFFFFFFFFFFF) << 80 | 7 << 76 | sequence << 64 | 2 << 62 | random_bits(62)
+    return _dashed(value)
+
+
+def _dashed(value: int) -> str:
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
@@ -43,7 +48,7 @@ def crockford(bits: int) -> str:
     """Random lower-case Crockford base32 with at least `bits` bits: 130 bits are 26 characters."""
     # One draw for all characters: 32 letters are exactly 5 bits each.
     length = -(-bits // 5)
-    drawn = secrets.randbits(5 * length)
+    drawn = random_bits(5 * length)
     return "".join([CROCKFORD[drawn >> 5 * place & 31] for place in range(length)])
 
 

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from setuplinks.core.clock import HOUR, SECOND, Clock
 from setuplinks.core.problems import Problem
+from setuplinks.core.randomness import random_bytes
 
 if TYPE_CHECKING:
     from setuplinks.core.db.database import Database
@@ -117,7 +118,7 @@ class Sealer:
     def seal(self, data: bytes, table: str, row: str | int, name: str) -> bytes:
         """Ciphertext that opens only for this tenant, table, row and field."""
         key_id = max(self.keys)
-        nonce = os.urandom(_NONCE)
+        nonce = random_bytes(_NONCE)
         head = _HEAD.pack(VERSION, key_id)
         return head + nonce + self.keys[key_id].encrypt(nonce, data, self._aad(table, row, name))
 

@@ -3,13 +3,14 @@
 Owns the headers of every signup page. What a page shows stands in `views` and the templates.
 """
 
-import secrets
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
+from setuplinks.core.randomness import random_bytes
 from setuplinks.meta.embedded_signup import csp_sources
 from setuplinks.settings import Settings
 from setuplinks.signup.rendering import Renderer
@@ -44,7 +45,7 @@ class Answers:
 
     def page(self, page: Page, status: int = 200, headers: Mapping[str, str] = COMMON) -> Response:
         """The page as HTML under its own policy."""
-        nonce = secrets.token_urlsafe(18)
+        nonce = urlsafe_b64encode(random_bytes(18)).decode()
         if isinstance(page, SignIn):
             headers = SIGN_IN
         response = HTMLResponse(self._renderer.render(page, nonce), status)
