@@ -19,6 +19,7 @@ from setuplinks.core.problems import NotFound
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.core.wire import invalid
 from setuplinks.customers import store as customers
+from setuplinks.customers.models import Customer
 from setuplinks.setup_links import store
 from setuplinks.setup_links.announce import announce
 from setuplinks.setup_links.machine import ENDED, WORKING, Phase
@@ -87,7 +88,7 @@ class SetupLinks:
         audience = await self._events.load(tx, tenant_id)
         link_id, secret = ids.uuid4(), ids.crockford(SECRET_BITS)
         link = self._new(tenant, customer_id, link_id, secret, asked, target, actor, sealer, now)
-        await self._take_slot(tx, audience, link, target.waba_id, now)
+        await self._take_slot(tx, audience, link, target.waba_id, now, customer)
         self._add(tx, link)
         images.want(tx, tenant_id, link.theme, now)
         url = self._url(link_id, secret)
@@ -192,7 +193,9 @@ class SetupLinks:
             warnings=repairs(tenant, asked.theme), ended_reason=None, renewal_requested_at=None, created_by=actor,
         )  # fmt: skip
 
-    async def _take_slot(self, tx: Unit, audience: Audience, link: SetupLink, waba_id: int, now: int) -> None:
+    async def _take_slot(
+        self, tx: Unit, audience: Audience, link: SetupLink, waba_id: int, now: int, customer: Customer
+    ) -> None:
         """One slot for each customer, purpose and WABA decides races: two creations cannot both find it free."""
         key = (link.tenant_id, link.customer_id, link.purpose, waba_id)
         slot = await tx.one(store.FIND_SLOT, *key)
@@ -203,12 +206,15 @@ class SetupLinks:
         if older and older.seen(now) in WORKING:
             raise LinkInUse(setupLinkId=older.id)
         if older and older.is_open(now):
-            await self._revoke(tx, audience, older, "superseded", now, superseded_by=link.id)
+            await self._revoke(
+                tx, audience, older, "superseded", now, superseded_by=link.id, external_id=customer.external_id
+            )
         tx.must(LinkMoved(), store.TAKE_SLOT, *key, link.id, slot["version"])
 
     async def _revoke(
-        self, tx: Unit, audience: Audience, link: SetupLink, reason: str, now: int, superseded_by: str | None = None
-    ) -> dict[str, Any]:
+        self, tx: Unit, audience: Audience, link: SetupLink, reason: str, now: int, superseded_by: str | None = None,
+        **known: Any,
+    ) -> dict[str, Any]:  # fmt: skip
         values: dict[str, Any] = {
             "phase": Phase.REVOKED, "due_at": None, "ended_at": now, "ended_reason": reason, "url_secret": None,
         }  # fmt: skip
@@ -216,7 +222,7 @@ class SetupLinks:
         store.add_step(tx, link, now, "revoked", reason=reason, supersededBy=superseded_by)
         await announce(
             self._events, tx, audience, "setup_link.revoked", link, now, phase=Phase.REVOKED, reason=reason,
-            superseded_by=superseded_by,
+            superseded_by=superseded_by, **known,
         )  # fmt: skip
         return values
 

@@ -10,9 +10,10 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -26,6 +27,7 @@ KEPT_LANDINGS = 256
 
 # What differs between two links of one brand. Nothing in the template may decide by these, only print them.
 _LANDING_GAPS = ("customer_name", "action_url", "form_token", "beacon_url", "valid_until")
+_LANDING_KIND = tuple(field.name for field in fields(Landing) if field.name not in _LANDING_GAPS)
 # Unguessable, so that no tenant's text can be taken for a gap.
 _GAP_KEY = secrets.token_hex(8)
 _GAP = re.compile(f"\ue000{_GAP_KEY}:([a-z_]+)\ue001")
@@ -61,7 +63,7 @@ class Renderer:
     ) -> None:
         self._static_url = static_url.rstrip("/")
         self._translate = translate
-        self._landings: dict[Landing, list[str]] = {}
+        self._landings: dict[tuple[object, ...], list[str]] = {}
         self._environment = Environment(
             loader=PackageLoader("setuplinks.signup", "templates"),
             autoescape=True,
@@ -103,21 +105,16 @@ class Renderer:
         return Markup(text)  # noqa: S704 - the message is ours, the values are escaped
 
     def _landing(self, page: Landing, nonce: str) -> str:
-        pattern = replace(
-            page,
-            customer_name=_gap("customer_name"),
-            action_url=_gap("action_url"),
-            form_token=_gap("form_token"),
-            beacon_url=_gap("beacon_url"),
-            valid_until=_gap("valid_until"),
-        )
-        parts = self._landings.get(pattern)
+        kind = tuple(getattr(page, name) for name in _LANDING_KIND)
+        parts = self._landings.get(kind)
         if parts is None:
+            gaps: dict[str, Any] = {name: _gap(name) for name in _LANDING_GAPS}
+            pattern = replace(page, **gaps)
             template = self._templates[page.template]
             parts = _GAP.split(template.render(page=pattern, brand=page.brand, nonce=_gap("nonce")))
             if len(self._landings) >= KEPT_LANDINGS:
                 self._landings.pop(next(iter(self._landings)))
-            self._landings[pattern] = parts
+            self._landings[kind] = parts
         texts = {name: str(escape(getattr(page, name))) for name in _LANDING_GAPS}
         texts["initials"] = str(escape(initials(page.customer_name)))
         texts["nonce"] = str(escape(nonce))

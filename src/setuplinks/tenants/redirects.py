@@ -9,6 +9,7 @@ import hmac
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import SplitResult, parse_qsl, quote, unquote_plus, urlsplit, urlunsplit
 
 from setuplinks.core.clock import MINUTE, SECOND
@@ -48,7 +49,13 @@ def check_redirect(url: str, rules: Sequence[str], *, loopback: bool) -> None:
 
     `rules` is the tenant's `allowedRedirectHosts` (empty: any https host); `loopback` tells that PUBLIC_URL is http on
     loopback, where http to loopback hosts is taken too. Names are never resolved.
+    What was taken once is remembered: a tenant's links lead to the same few addresses.
     """
+    _check(url, tuple(rules), loopback)
+
+
+@lru_cache(maxsize=2048)
+def _check(url: str, rules: tuple[str, ...], loopback: bool) -> None:
     parts = _parts(url)
     host = _host(parts)
     if parts.scheme == "https":
