@@ -112,7 +112,14 @@ async def test_the_bare_handlers_send_the_services_own_statements(tmp_path: Path
                 assert page.status == 200
             show = db.texts.copy()
             db.texts.clear()
-        await db.unit(Bare(db, {}).write, acme.id, clinic, json.dumps(asked).encode(), "third", link["id"].replace(link["id"][:8], "0" * 8))
+        await db.unit(
+            Bare(db, {}).write,
+            acme.id,
+            clinic,
+            json.dumps(asked).encode(),
+            "third",
+            link["id"].replace(link["id"][:8], "0" * 8),
+        )
         assert db.texts == create
         assert len(create) == 6 + 13
         assert len(show) == 1
