@@ -161,10 +161,22 @@ class Palette:
 def validate_theme(config: Mapping[str, object]) -> ThemeConfig:
     """Check a `themeConfig` and return it with camelCase keys and `#RRGGBB` colours; empty values are left out.
 
-    Raises ThemeInvalid naming the first key that is unknown or has a value that cannot be taken.
+    Raises ThemeInvalid naming the first key that is unknown or has a value that cannot be taken. What was taken once is
+    remembered: a tenant's links carry the same few themes.
     """
+    items = tuple(config.items())
+    simple = all(isinstance(value, str) for _, value in items)
+    return dict(_remembered(items)) if simple else _validated(items)
+
+
+@lru_cache(maxsize=512)
+def _remembered(items: tuple[tuple[str, object], ...]) -> ThemeConfig:
+    return _validated(items)
+
+
+def _validated(items: tuple[tuple[str, object], ...]) -> ThemeConfig:
     checked: ThemeConfig = {}
-    for given, value in config.items():
+    for given, value in items:
         key = _SNAKE.sub(lambda match: match[1].upper(), given) if isinstance(given, str) else ""
         if key not in KEYS:
             raise ThemeInvalid(str(given)[:NAME_LIMIT], f"is not a theme key; known are {', '.join(sorted(KEYS))}")

@@ -116,7 +116,11 @@ class SetupLink:
         values["connection_types"] = tuple(given["connection_types"].split(","))
         retryable = given["failure_retryable"]
         values["failure_retryable"] = None if retryable is None else bool(retryable)
-        # As `cls(**values)`, which sets the forty fields of a frozen value one by one through `object`.
+        return cls.with_fields(values)
+
+    @classmethod
+    def with_fields(cls, values: dict[str, Any]) -> "SetupLink":
+        """As `cls(**values)` for all fields at once: a frozen value's own way sets the forty one by one."""
         link = object.__new__(cls)
         link.__dict__.update(values)
         return link

@@ -174,24 +174,25 @@ class SetupLinks:
         self, tenant: Tenant, customer_id: int, link_id: str, secret: str, asked: Wanted, target: _Target, actor: str,
         sealer: Sealer, now: int,
     ) -> SetupLink:  # fmt: skip
-        return SetupLink(
-            tenant_id=tenant.id, id=link_id, customer_id=customer_id,
-            purpose="reconnect" if target.phone_id else "connect", phase=Phase.PENDING, version=0,
-            secret_hash=ids.digest(secret),
-            url_secret=sealer.seal(secret.encode(), "setup_link", link_id, "url_secret"),
-            expires_at=asked.expires_at, lapses_at=asked.expires_at, due_at=asked.expires_at, created_at=now,
-            opened_at=None, used_at=None, authorized_at=None, completed_at=None, ended_at=None, visits=0,
-            current_visit_id=None, provisioning_id=None,
-            connection_types=target.connection_types or asked.connection_types,
-            success_url=asked.success_url or tenant.default_success_url,
-            failure_url=asked.failure_url or tenant.default_failure_url,
-            theme=asked.theme, language=asked.language, state=asked.state, metadata=asked.metadata,
-            prefill=asked.prefill, phone_provisioning=asked.phone_provisioning, country_isos=asked.country_isos,
-            sync_history=asked.sync_history, issue_api_key=asked.issue_api_key, reconnect_phone_id=target.phone_id,
-            reconnect_waba_id=target.waba_id or None, resulting_waba_id=None, resulting_phone_ids=[],
-            failure_code=None, failure_message=None, failure_step=None, failure_retryable=None,
-            warnings=repairs(tenant, asked.theme), ended_reason=None, renewal_requested_at=None, created_by=actor,
-        )  # fmt: skip
+        fields: dict[str, Any] = dict.fromkeys(SetupLink.__dataclass_fields__)
+        fields |= {
+            "tenant_id": tenant.id, "id": link_id, "customer_id": customer_id, "version": 0, "visits": 0,
+            "purpose": "reconnect" if target.phone_id else "connect", "phase": Phase.PENDING,
+            "secret_hash": ids.digest(secret),
+            "url_secret": sealer.seal(secret.encode(), "setup_link", link_id, "url_secret"),
+            "expires_at": asked.expires_at, "lapses_at": asked.expires_at, "due_at": asked.expires_at,
+            "created_at": now, "created_by": actor,
+            "connection_types": target.connection_types or asked.connection_types,
+            "success_url": asked.success_url or tenant.default_success_url,
+            "failure_url": asked.failure_url or tenant.default_failure_url,
+            "theme": asked.theme, "language": asked.language, "state": asked.state, "metadata": asked.metadata,
+            "prefill": asked.prefill, "phone_provisioning": asked.phone_provisioning,
+            "country_isos": asked.country_isos, "sync_history": asked.sync_history,
+            "issue_api_key": asked.issue_api_key, "reconnect_phone_id": target.phone_id,
+            "reconnect_waba_id": target.waba_id or None, "resulting_phone_ids": [],
+            "warnings": repairs(tenant, asked.theme),
+        }  # fmt: skip
+        return SetupLink.with_fields(fields)
 
     async def _take_slot(
         self, tx: Unit, audience: Audience, link: SetupLink, waba_id: int, now: int, customer: Customer
