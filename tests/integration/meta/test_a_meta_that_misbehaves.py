@@ -214,7 +214,7 @@ async def test_no_secret_gets_into_a_log_or_an_exception(
     calls = [record for record in caplog.records if record.name == "setuplinks.meta"]
     assert [record.getMessage() for record in calls] == ["meta.call"] * 6
     assert '"route":"/{waba_id}/phone_numbers"' in lines
-    assert '"fbtrace_id": "AB"' in lines
+    assert '"fbtrace_id":"AB"' in lines
 
 
 async def graph_debug(graph: Graph) -> object:
