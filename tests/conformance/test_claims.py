@@ -101,7 +101,7 @@ async def test_a_row_that_another_process_locks_does_not_hold_up_units_of_the_sa
     async with here.transaction() as tx:
         tx.add(INSERT, "locked", 0)
         tx.add(INSERT, "free", 0)
-    hold = "WITH held AS (SELECT 1 FROM id_counter WHERE name = 'locked' FOR UPDATE) SELECT pg_sleep(1) FROM held"
+    hold = "WITH held AS (SELECT 1 FROM id_counter WHERE name = 'locked' FOR UPDATE) SELECT pg_sleep(3) FROM held"
     lock = asyncio.create_task(there.read(hold))
 
     async def raise_by_one(name: str) -> None:

@@ -1,5 +1,6 @@
 """The vault: what was sealed opens only where it was written, and rotation loses nothing."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -151,3 +152,10 @@ def test_a_key_ring_that_cannot_be_used_is_refused_without_showing_a_key(text: s
 def test_no_sealer_shows_its_keys() -> None:
     assert "AESGCM" not in repr(Sealer(1, {}))
     assert "keys" not in repr(Sealer(1, {}))
+
+
+async def test_many_that_need_the_installations_key_first_at_once_get_the_same_one(store: Database) -> None:
+    vaults = [_vault(store, f"k1:{OLD}") for _ in range(8)]
+    sealers = await asyncio.gather(*(vault.installation() for vault in vaults for _ in range(4)))
+    sealed = sealers[0].seal(b"token", "offboarding", 1, "token")
+    assert {sealer.open(sealed, "offboarding", 1, "token") for sealer in sealers} == {b"token"}

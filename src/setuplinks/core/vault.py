@@ -179,15 +179,11 @@ class Vault:
 
     async def installation(self) -> Sealer:
         """The sealer of the installation (tenant 0), made on first use."""
-        try:
-            return await self.tenant(INSTALLATION)
-        except VaultClosed:
-            if await self._db.read(FIND_KEYS, INSTALLATION):
-                raise
+        if INSTALLATION not in self._cache and not await self._db.read(FIND_KEYS, INSTALLATION):
             _, wrapped = self._fresh(INSTALLATION, 1)
             async with self._db.transaction() as tx:
-                tx.add(ADD_KEY, *wrapped)
-            return await self.tenant(INSTALLATION)
+                tx.add(ADD_KEY, *wrapped)  # whoever comes second adds nothing, and reads the first one's key
+        return await self.tenant(INSTALLATION)
 
     async def rewrap(self, batch: int = 100) -> int:
         """Wraps up to `batch` data keys that an older master key holds under the current one; how many were done.
