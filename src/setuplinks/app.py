@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Router as PlainRouter
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from setuplinks.branding.images import ImageRunner
 from setuplinks.core.clock import Clock
@@ -161,6 +162,10 @@ class Application(FastAPI):
     a look for tracers) would only cost: a third of what we add to a request.
     """
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As Starlette's, without the look for tracers."""
+        await Starlette.__call__(self, scope, receive, send)
+
     def build_middleware_stack(self) -> ASGIApp:
         """The log around the routes, and problems in words around both."""
         # Not `redirect_slashes`: its address is made of the Host header, and of http behind a proxy that ends TLS.
@@ -188,8 +193,10 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     install_openapi(app, service.deps, title="setuplinks", version=version("setuplinks"), description=DESCRIPTION)
     crossing = CrossingRoutes(service.deps, service.provisionings, service.offboarding)
     # The order in which a request is held against the routes: the busiest first.
+    landing, *pages = signup_routes.routes(room(service))
+    app.router.routes.append(landing)
     install(app, SetupLinkRoutes(service.deps, service.links).router())
-    app.router.routes.extend(signup_routes.routes(room(service)))
+    app.router.routes.extend(pages)
     install(
         app,
         tenants_api.router(service.deps, suspending=service.provisionings.suspend, off_boarding=crossing.off_board_all),

@@ -106,7 +106,11 @@ class SetupLink:
     def of(cls, row: Row) -> "SetupLink":
         """The typed row."""
         # By position once: SQLite's rows look a name up by comparing it with every column's.
-        given = dict(zip(row.keys(), cast(Iterable[Any], row), strict=True))
+        return cls.of_fields(dict(zip(row.keys(), cast(Iterable[Any], row), strict=True)))
+
+    @classmethod
+    def of_fields(cls, given: dict[str, Any]) -> "SetupLink":
+        """The typed row of a row's columns by name; others may stand beside them."""
         values: dict[str, Any] = {name: given[name] for name in _FIELDS}
         for name in _JSON:
             values[name] = _decoded(given[name])

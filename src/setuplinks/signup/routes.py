@@ -62,10 +62,10 @@ def routes(room: Room) -> list[BaseRoute]:
         return room.unknown(request)
 
     return [
+        Route("/signup/{link}", _kind(room, show), methods=["GET"]),
         Mount(STATIC_URL, _Files(directory=STATIC_DIRECTORY)),
         Route("/signup/images/{tenant}/{image}", Images(room).show, methods=["GET"]),
         Route("/meta/callback", _kind(room, callback.page), methods=["GET"]),
-        Route("/signup/{link}", _kind(room, show), methods=["GET"]),
         Route("/signup/{link}/", _kind(room, show), methods=["GET"]),  # some mail programs add the slash
         Route("/signup/{link}/leave", _kind(room, leave), methods=["GET"]),
         *(_below(room, route) for route in [*links.routes(), *visits.routes(), *callback.routes()]),

@@ -5,15 +5,15 @@ Owns the read behind every page and the cache of brands. It writes nothing.
 
 import functools
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 from setuplinks.branding.theme import build_palette
 from setuplinks.core.clock import SECOND, Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Row
 from setuplinks.settings import Settings
 from setuplinks.setup_links.models import SetupLink, Visit
 from setuplinks.setup_links.store import FIND_VISITS
@@ -46,7 +46,7 @@ class Shown:
     """A link as a page needs it."""
 
     link: SetupLink
-    row: Row
+    row: dict[str, Any]
     brand: Brand
     zone: ZoneInfo
 
@@ -87,11 +87,14 @@ class Showing:
         row = await self._db.one(SHOWN, link_id)
         if row is None:
             return None
-        name = row["tenant_time_zone"]
+        # By position once: SQLite's rows look a name up by comparing it with every column's.
+        given = dict(zip(row.keys(), cast(Iterable[Any], row), strict=True))
+        name = given["tenant_time_zone"]
         zone = self._zones.get(name) or self._zones.setdefault(name, ZoneInfo(name))
-        return Shown(self._with_allowed_redirects(SetupLink.of(row), row), row, await self._brand(row), zone)
+        link = self._with_allowed_redirects(SetupLink.of_fields(given), given)
+        return Shown(link, given, await self._brand(given), zone)
 
-    def _with_allowed_redirects(self, link: SetupLink, row: Row) -> SetupLink:
+    def _with_allowed_redirects(self, link: SetupLink, row: dict[str, Any]) -> SetupLink:
         """The link without redirects that its tenant has ruled out since it was made: our page is the end then."""
         urls: dict[str, Any] = {
             name: None
@@ -111,7 +114,7 @@ class Showing:
         row = await self._db.one(FIND_NUMBER, link.tenant_id, link.reconnect_phone_id)
         return None if row is None else row["display_phone_number"] or row["meta_phone_number_id"]
 
-    async def _brand(self, row: Row) -> Brand:
+    async def _brand(self, row: dict[str, Any]) -> Brand:
         key = (row["tenant_id"], row["tenant_name"], row["tenant_theme"], row["theme"])
         kept = self._brands.get(key)
         now = self._clock.now()
