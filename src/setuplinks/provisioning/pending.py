@@ -46,10 +46,9 @@ log = logging.getLogger("setuplinks.pending")
 class _Looked:
     """What one look at Meta came to: the number as Meta has it, whether it is registered, and when to look again."""
 
-    seen: payloads.PhoneNumber | None
+    seen: payloads.PhoneNumber
     registered: bool
     wait: int
-    pin: bytes | None
 
 
 class PendingRunner:
@@ -95,10 +94,10 @@ class PendingRunner:
         wait = LOOK_AGAIN[min(tries - 1, len(LOOK_AGAIN) - 1)]
         seen = await self._graph.phone_number(token, number.meta_phone_number_id)
         if number.registered or not seen.needs_registration:
-            return _Looked(seen, True, wait, None)
+            return _Looked(seen, True, wait)
         if seen.name_in_review:
-            return _Looked(seen, False, wait, None)
-        sealed, pin = await self._pin(number, sealer)
+            return _Looked(seen, False, wait)
+        pin = await self._pin(number, sealer)
         try:
             await self._graph.register(token, number.meta_phone_number_id, pin)
         except GraphError as error:
@@ -106,23 +105,23 @@ class PendingRunner:
             if error.token_death is not None:
                 raise
             waits = max(REGISTER_AGAIN, (error.wait_s or 0) * SECOND)
-            return _Looked(seen, False, 365 * 24 * HOUR if error.code == PIN_DIFFERS else waits, sealed)
-        return _Looked(await self._graph.phone_number(token, number.meta_phone_number_id), True, wait, sealed)
+            return _Looked(seen, False, 365 * 24 * HOUR if error.code == PIN_DIFFERS else waits)
+        return _Looked(await self._graph.phone_number(token, number.meta_phone_number_id), True, wait)
 
-    async def _pin(self, number: PhoneNumber, sealer: Sealer) -> tuple[bytes, Secret]:
+    async def _pin(self, number: PhoneNumber, sealer: Sealer) -> Secret:
         """The number's PIN; a fresh one is committed before Meta may learn it."""
         if number.pin is not None:
-            return number.pin, Secret(sealer.open(number.pin, "phone_number", number.id, "pin").decode())
+            return Secret(sealer.open(number.pin, "phone_number", number.id, "pin").decode())
         text = f"{secrets.randbelow(1_000_000):06d}"
         sealed = sealer.seal(text.encode(), "phone_number", number.id, "pin")
         async with self._db.transaction() as tx:
             whatsapp.change_number(tx, number, self._clock.now(), {"pin": sealed})
-        return sealed, Secret(text)
+        return Secret(text)
 
     async def _record(self, tx: Unit, tenant_id: int, phone_id: int, looked: _Looked) -> None:
         now = self._clock.now()
         number = await whatsapp.number(tx, tenant_id, phone_id)
-        if number is None or number.status != "pending" or looked.seen is None:
+        if number is None or number.status != "pending":
             return
         checks = readiness.checks(_facts(number, looked))
         ready = readiness.is_ready(checks)
@@ -180,7 +179,7 @@ def _facts(number: PhoneNumber, looked: _Looked) -> readiness.Facts:
         token_valid=True,
         subscribed=bool(subscribed),
         registered=looked.registered or number.is_coexistence,
-        name_status=seen.name_status if seen else None,
-        meta_status=seen.status if seen else None,
-        can_send=seen.health.can_send_message if seen and seen.health else None,
+        name_status=seen.name_status,
+        meta_status=seen.status,
+        can_send=seen.health.can_send_message if seen.health else None,
     )
