@@ -8,6 +8,7 @@ import fcntl
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,6 +24,20 @@ LOCK_WAIT_SECONDS = 5.0
 READERS = 2
 
 
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Two that open a fresh file at once: the switch to WAL says "locked" at once, whatever the time-out."""
+    for _ in range(100):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            time.sleep(0.02)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
+
+
 def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
     """A connection with every pragma that durability and the schema rely on; commits are the caller's."""
     try:
@@ -34,7 +49,7 @@ def connect(path: Path, *, query_only: bool = False) -> sqlite3.Connection:
     try:
         connection.row_factory = sqlite3.Row
         # WAL: readers never wait for the writer. FULL: what was acknowledged survives a power cut, NORMAL may lose it.
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         if query_only:
