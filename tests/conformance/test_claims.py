@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+import asyncpg
+
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.open import open_database
 from tests.conformance.other_process import (
@@ -32,10 +34,11 @@ async def make_due(db: Database, count: int) -> None:
             tx.add(INSERT_DUE, number, NOW - 1)
 
 
-async def until_sleeping(db: Database) -> None:
-    """Returns when a connection of the server is in pg_sleep."""
+async def until_waiting_for_a_lock(db: Database) -> None:
+    """Returns when a connection of the server waits for a row that another one locks."""
+    waiting = "SELECT 1 AS one FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     async with asyncio.timeout(10):
-        while not await db.read("SELECT 1 AS one FROM pg_stat_activity WHERE wait_event = 'PgSleep'"):  # noqa: ASYNC110
+        while not await db.read(waiting):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
@@ -96,26 +99,27 @@ async def test_a_row_that_another_process_locks_does_not_hold_up_units_of_the_sa
     postgres_server: PostgresServer, postgres_template: str, data_dir: Path
 ) -> None:
     url = postgres_server.create_database(postgres_template)
-    here, there = await open_database(url, data_dir), await open_database(url, data_dir)
+    db, other = await open_database(url, data_dir), await asyncpg.connect(url)
     update = "UPDATE id_counter SET next_id = next_id + 1 WHERE name = $1"
-    async with here.transaction() as tx:
+    async with db.transaction() as tx:
         tx.add(INSERT, "locked", 0)
         tx.add(INSERT, "free", 0)
-    hold = "WITH held AS (SELECT 1 FROM id_counter WHERE name = 'locked' FOR UPDATE) SELECT pg_sleep(3) FROM held"
-    lock = asyncio.create_task(there.read(hold))
 
     async def raise_by_one(name: str) -> None:
-        async with here.transaction() as tx:
+        async with db.transaction() as tx:
             tx.add(update, name)
 
     try:
-        await until_sleeping(here)
-        held = asyncio.create_task(raise_by_one("locked"))
-        await asyncio.sleep(0)
-        await asyncio.wait_for(raise_by_one("free"), 10)
-        assert not held.done()
-        await asyncio.gather(held, lock)
+        async with other.transaction():
+            await other.execute("SELECT next_id FROM id_counter WHERE name = 'locked' FOR UPDATE")
+            held = asyncio.create_task(raise_by_one("locked"))
+            await until_waiting_for_a_lock(db)
+            await asyncio.wait_for(raise_by_one("free"), 10)
+            assert not held.done()
+        await held
+        rows = await db.read("SELECT next_id FROM id_counter")
+        assert [row["next_id"] for row in rows] == [1, 1]
     finally:
-        await here.close()
-        await there.close()
+        await other.close()
+        await db.close()
         postgres_server.drop_database(url)
