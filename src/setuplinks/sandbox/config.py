@@ -16,6 +16,7 @@ class SandboxConfig:
     public_url: str | None = None  # the service's base URL; notifications go to public_url + /meta/notifications
     partner_business_id: str = DEFAULT_PARTNER_BUSINESS_ID  # entry.id of PARTNER_* notifications
     app_name: str = "Sandbox App"
+    system_token: str | None = None  # the partner's system user token
 
     @property
     def notification_url(self) -> str | None:
@@ -37,4 +38,7 @@ class Settings:
     sdk_delay_ms: int = 0
     popup_gap_ms: int = 150  # between the popup's two results
     notifications: bool = True
+    app_usage: int = 1  # percent, in X-App-Usage
+    business_usage: int = 1  # percent, in X-Business-Use-Case-Usage
+    regain_minutes: int = 0
     notification_retry_seconds: list[float] = field(default_factory=lambda: [1.0, 5.0, 30.0])

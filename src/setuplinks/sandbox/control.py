@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from setuplinks.sandbox import flow, play, views
+from setuplinks.sandbox.bad_weather import Weather, refusal
 from setuplinks.sandbox.clock import parse_time, rfc3339
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
 from setuplinks.sandbox.sender import Sender
@@ -172,9 +173,17 @@ class Control:
         return await self.next_scenario(request, body)
 
     async def faults(self, _request: Request, _body: Body) -> Body:
-        return {"data": [views.camel_fields(fault) for fault in self.world.faults]}
+        forecast = self.world.forecast
+        return {
+            "data": [views.camel_fields(fault) for fault in self.world.faults],
+            "byRate": None if forecast.weather is None else views.camel_fields(forecast.weather),
+            "struck": dict(forecast.struck),
+        }
 
     async def add_fault(self, _request: Request, body: Body) -> Body:
+        """`call`: one fault, for some calls. `rates`, `latencyMs`: a share of all calls, in place of the last such."""
+        if "call" not in body:
+            return self._by_rate(body)
         try:
             fault = views.merged(InjectedFault(call=str(body["call"])), body)
         except (KeyError, TypeError, ValueError) as error:
@@ -184,7 +193,18 @@ class Control:
 
     async def clear_faults(self, _request: Request, _body: Body) -> Body:
         self.world.faults.clear()
+        self.world.forecast.set(None)
         return {"ok": True}
+
+    def _by_rate(self, body: Body) -> Body:
+        try:
+            weather = views.merged(Weather(), body)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ControlRefused(str(error)) from None
+        if (why := refusal(weather)) is not None:
+            raise ControlRefused(why)
+        self.world.forecast.set(weather)
+        return views.camel_fields(weather)
 
     async def signups(self, request: Request, _body: Body) -> Body:
         limit = whole(request.query_params.get("limit", "100"), "limit")

@@ -12,11 +12,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from setuplinks.sandbox.broken_connection import Aborted
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, dead_token, error_of
 from setuplinks.sandbox.world import Token, World
 
 Answer = dict[str, Any]
 CODE_SUBCODES = {36007, 36008, 36009}
+NO_ANSWER = 0  # in the log of calls, where the connection ended without one
+THROTTLES = (4, 80007, 130429)
 
 
 class BareAnswer(Exception):
@@ -25,6 +28,10 @@ class BareAnswer(Exception):
     def __init__(self, status: int, body: str) -> None:
         super().__init__(status)
         self.status, self.body = status, body
+
+
+class Unanswered(Exception):
+    """A fault: the connection ends, and the call was not carried out."""
 
 
 class GraphCall:
@@ -38,6 +45,7 @@ class GraphCall:
         self.name = "unknown"
         self.usage_id: str | None = None  # WABA whose limits this call counts against
         self.error_code: int | None = None
+        self.fate: str | None = None  # `lost` or `cut`: carried out, but the answer does not arrive
 
     def text(self, name: str) -> str:
         """A parameter as text; empty where it is missing."""
@@ -109,8 +117,9 @@ async def read_params(request: Request) -> dict[str, Any]:
 
 
 async def injected_fault(call: GraphCall) -> None:
-    """Waits and fails as `POST /sandbox/faults` asked for."""
+    """Waits and fails as `POST /sandbox/faults` asked for: by rate first, then what was set for this call."""
     world = call.world
+    await _by_rate(call)
     for fault in world.faults:
         if fault.call not in (call.name, "*") or (fault.object_id and fault.object_id not in call.parts):
             continue
@@ -127,19 +136,47 @@ async def injected_fault(call: GraphCall) -> None:
         return
 
 
+async def _by_rate(call: GraphCall) -> None:
+    forecast = call.world.forecast
+    fate = forecast.next(call.name)
+    if fate.delay:
+        await asyncio.sleep(fate.delay)
+    match fate.kind:
+        case None:
+            return
+        case "lost" | "cut":
+            call.fate = fate.kind
+        case "reset":
+            raise Unanswered
+        case "stall":
+            await asyncio.sleep(forecast.weather.stall_seconds if forecast.weather else 0)
+            raise Unanswered
+        case "empty":
+            raise BareAnswer(200, "")
+        case "html":
+            raise BareAnswer(502, "<html><body><h1>Sorry, something went wrong.</h1></body></html>")
+        case "throttle":
+            raise error_of(THROTTLES[forecast.struck["throttle"] % len(THROTTLES)])
+        case status:
+            raise error_of(2, status=int(status))
+
+
 def usage_headers(call: GraphCall) -> dict[str, str]:
-    """Meta's rate and trace headers (contract 3.10). Percentages stay low: the sandbox throttles by fault only."""
+    """Meta's rate and trace headers (contract 3.10), with the figures of the settings; regain time in minutes."""
+    settings = call.world.settings
+    used = settings.app_usage
     headers = {
-        "X-App-Usage": '{"call_count":1,"total_time":1,"total_cputime":1}',
+        "X-App-Usage": f'{{"call_count":{used},"total_time":{used},"total_cputime":{used}}}',
         "facebook-api-version": call.version,
         "x-fb-trace-id": secrets.token_urlsafe(8),
         "x-fb-request-id": secrets.token_urlsafe(12),
         "x-fb-rev": "1000000001",
     }
     if call.usage_id is not None:
+        used = settings.business_usage
         headers["X-Business-Use-Case-Usage"] = (
-            f'{{"{call.usage_id}":[{{"type":"whatsapp_business_management","call_count":1,"total_cputime":1,'
-            '"total_time":1,"estimated_time_to_regain_access":0}]}'
+            f'{{"{call.usage_id}":[{{"type":"whatsapp_business_management","call_count":{used},"total_cputime":{used},'
+            f'"total_time":{used},"estimated_time_to_regain_access":{settings.regain_minutes}}}]}}'
         )
     return headers
 
@@ -168,5 +205,11 @@ async def respond(request: Request, world: World, handler: Handler) -> Response:
             headers = {"WWW-Authenticate": f'OAuth "Facebook Platform" "{reason}" "{error.message}"', **headers}
     except BareAnswer as bare:
         content, status, media_type = bare.body.encode(), bare.status, "text/html; charset=utf-8"
+    except Unanswered:
+        world.record(request.method, request.url.path, call.name, NO_ANSWER, None)
+        return Aborted()
+    if call.fate is not None:
+        world.record(request.method, request.url.path, call.name, NO_ANSWER, call.error_code)
+        return Aborted(content if call.fate == "cut" else b"")
     world.record(request.method, request.url.path, call.name, status, call.error_code)
     return Response(content, status, {**usage_headers(call), **headers}, media_type)

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from setuplinks.sandbox import control, control_telling, dialog, home, oauth, sdk
+from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
 from setuplinks.sandbox.graph import object_call
 from setuplinks.sandbox.graph_call import Handler, respond
@@ -104,6 +105,7 @@ def bound(host: str, port: int) -> socket.socket:
 def _config(app: Starlette) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=Protocol,
         lifespan="on",
         ws="none",
         log_config=None,

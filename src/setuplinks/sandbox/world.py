@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from setuplinks.sandbox.bad_weather import Forecast
 from setuplinks.sandbox.clock import Clock
 from setuplinks.sandbox.config import SandboxConfig, Settings
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
@@ -67,6 +68,17 @@ class Number:
     override: dict[str, str] | None = None
     synced: set[str] = field(default_factory=set)
     share_history: bool = True
+    sent_code: str | None = None
+    preverified: bool = False  # it was the partner's before the customer took it
+
+
+@dataclass(slots=True)
+class PartnerNumber:
+    """A number that the partner offers to customers; gone once one of them has taken it."""
+
+    id: str
+    display: str
+    verified: float | None = None
     sent_code: str | None = None
 
 
@@ -175,6 +187,7 @@ class World:
         self.wabas: dict[str, Waba] = {}
         self.numbers: dict[str, Number] = {}
         self.app_numbers: dict[str, Number] = {}
+        self.partner_numbers: dict[str, PartnerNumber] = {}
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
         self.signups: dict[str, Signup] = {}
@@ -182,6 +195,7 @@ class World:
         self.by_state: dict[str, Scenario] = {}
         self.standing: Scenario = DEFAULT
         self.faults: list[InjectedFault] = []
+        self.forecast = Forecast()
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.call_counts: Counter[str] = Counter()
         self.messages: deque[dict[str, Any]] = deque(maxlen=CALLS_KEPT)
