@@ -177,8 +177,11 @@ waba = _table(
 credential = _table(
     "credential", "tenant_id waba_id",
     _num("tenant_id"), _num("waba_id"), _bytes("token"), _num("token_expires_at", null=True), _num("obtained_at"),
-    _num("version", 0), _text("meta_user_id", null=True),
+    _num("version", 0), _text("meta_user_id", null=True), _num("warn_at", null=True), _num("due_at", null=True),
+    _num("lease_until", null=True), _num("tries", 0), _num("checked_at", null=True), _text("unasked", null=True),
     Index("credential_user", "meta_user_id"),
+    Index("credential_due", "due_at"),
+    Index("credential_warn", "warn_at"),
 )  # fmt: skip
 phone_number = _table(
     "phone_number", "tenant_id id",
@@ -190,7 +193,8 @@ phone_number = _table(
     _num("is_official_business_account", 0), _text("status"), _text("disconnect_reason", null=True),
     _text("readiness", "[]"), _bytes("pin", null=True), _num("registered", 0), _text("link_id", null=True),
     _num("connected_at", null=True), _num("created_at"), _num("updated_at"), _num("version", 0),
-    _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0),
+    _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0), _text("meta_status", null=True),
+    _num("observed_at", null=True), _num("missing_since", null=True), _text("history", null=True),
     Index("phone_number_meta", "tenant_id", "customer_id", "meta_phone_number_id", unique=True),
     Index("phone_number_id", "id", unique=True),
     Index("phone_number_list", "tenant_id", "created_at", "id"),

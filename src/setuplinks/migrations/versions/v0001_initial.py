@@ -52,6 +52,7 @@ def upgrade() -> None:
     _second_tables()
     _third_tables()
     _fourth_tables()
+    _fifth_tables()
 
 
 # fmt: off
@@ -86,9 +87,13 @@ def _first_tables() -> None:
     op.create_index("connected_number_waba", "connected_number", ["meta_waba_id"])
     op.create_table("credential",
         num("tenant_id"), num("waba_id"), blob("token"), num("token_expires_at", null=True), num("obtained_at"),
-        num("version", "0"), text("meta_user_id", null=True), key("tenant_id", "waba_id"),
+        num("version", "0"), text("meta_user_id", null=True), num("warn_at", null=True), num("due_at", null=True),
+        num("lease_until", null=True), num("tries", "0"), num("checked_at", null=True), text("unasked", null=True),
+        key("tenant_id", "waba_id"),
     )
+    op.create_index("credential_due", "credential", ["due_at"])
     op.create_index("credential_user", "credential", ["meta_user_id"])
+    op.create_index("credential_warn", "credential", ["warn_at"])
     op.create_table("customer",
         num("tenant_id"), num("id"), text("name"), text("external_id", null=True), text("email", null=True),
         text("phone", null=True), text("metadata", "{}"), text("status", "active"), text("connection", "none"),
@@ -105,6 +110,9 @@ def _first_tables() -> None:
         key("tenant_id", "id"),
     )
     op.create_index("data_key_kid", "data_key", ["kid"])
+
+
+def _second_tables() -> None:
     op.create_table("delivery",
         num("tenant_id"), text("id"), num("endpoint_id"), text("event_id"), text("event_type"), text("status"),
         num("attempts", "0"), num("due_at", null=True), num("lease_until", null=True), num("created_at"),
@@ -113,9 +121,6 @@ def _first_tables() -> None:
     )
     op.create_index("delivery_due", "delivery", ["tenant_id", "endpoint_id", "due_at"])
     op.create_index("delivery_id", "delivery", ["id"], unique=True)
-
-
-def _second_tables() -> None:
     op.create_table("endpoint_state",
         num("tenant_id"), num("endpoint_id"), num("next_due", null=True), num("in_flight", "0"),
         real("tokens", null=True), num("tokens_at", null=True), num("failures", "0"),
@@ -158,6 +163,9 @@ def _second_tables() -> None:
     )
     op.create_index("offboarding_due", "offboarding", ["due_at"])
     op.create_index("offboarding_waba", "offboarding", ["meta_waba_id"])
+
+
+def _third_tables() -> None:
     op.create_table("provisioning",
         num("tenant_id"), num("id"), text("link_id"), num("visit_id"), num("customer_id"), text("plan"),
         text("step"), text("status"), num("version", "0"), num("due_at", null=True), num("lease_until", null=True),
@@ -168,9 +176,6 @@ def _second_tables() -> None:
     op.create_index("provisioning_due", "provisioning", ["due_at"])
     op.create_index("provisioning_link", "provisioning", ["tenant_id", "link_id"])
     op.create_index("provisioning_waba", "provisioning", ["meta_waba_id"])
-
-
-def _third_tables() -> None:
     op.create_table("setup_link_slot",
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
@@ -202,6 +207,9 @@ def _third_tables() -> None:
         key("tenant_id", "id"),
     )
     op.create_index("visit_link", "visit", ["tenant_id", "link_id"])
+
+
+def _fourth_tables() -> None:
     op.create_table("setup_link",
         num("tenant_id"), text("id"), num("customer_id"), text("purpose"), text("phase"), num("version", "0"),
         blob("secret_hash"), blob("url_secret", null=True), num("expires_at"), num("lapses_at"),
@@ -223,9 +231,6 @@ def _third_tables() -> None:
     op.create_index("setup_link_due", "setup_link", ["due_at"])
     op.create_index("setup_link_id", "setup_link", ["id"], unique=True)
     op.create_index("setup_link_list", "setup_link", ["tenant_id", "created_at", "id"])
-
-
-def _fourth_tables() -> None:
     op.create_table("waba",
         num("tenant_id"), num("id"), num("customer_id"), text("meta_waba_id"), text("name", null=True),
         text("currency", null=True), text("timezone_id", null=True), text("business_id", null=True),
@@ -245,8 +250,9 @@ def _fourth_tables() -> None:
         num("is_official_business_account", "0"), text("status"), text("disconnect_reason", null=True),
         text("readiness", "[]"), blob("pin", null=True), num("registered", "0"), text("link_id", null=True),
         num("connected_at", null=True), num("created_at"), num("updated_at"), num("version", "0"),
-        num("due_at", null=True), num("lease_until", null=True), num("tries", "0"), key("tenant_id", "id"),
-        refers(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
+        num("due_at", null=True), num("lease_until", null=True), num("tries", "0"), text("meta_status", null=True),
+        num("observed_at", null=True), num("missing_since", null=True), text("history", null=True),
+        key("tenant_id", "id"), refers(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
         refers(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
     )
     op.create_index("phone_number_display", "phone_number", ["display_phone_number_normalized"])
@@ -255,6 +261,9 @@ def _fourth_tables() -> None:
     op.create_index("phone_number_list", "phone_number", ["tenant_id", "created_at", "id"])
     op.create_index("phone_number_meta", "phone_number",
         ["tenant_id", "customer_id", "meta_phone_number_id"], unique=True)
+
+
+def _fifth_tables() -> None:
     op.create_table("webhook_endpoint",
         num("tenant_id"), num("id"), text("url"), text("description", ""), text("event_types", null=True),
         num("customer_id", null=True), num("phone_id", null=True), text("format", "events"), text("headers", "{}"),
