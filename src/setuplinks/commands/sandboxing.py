@@ -21,6 +21,7 @@ def config_of(given: Mapping[str, str]) -> SandboxConfig:
         verify_token=given.get("meta_verify_token"),
         public_url=given.get("public_url"),
         partner_business_id=given.get("meta_business_id", DEFAULT_PARTNER_BUSINESS_ID),
+        system_token=given.get("meta_system_token"),
     )
 
 

@@ -154,6 +154,7 @@ TABLE: dict[Key, Rule] = {
     (100, 33): Rule(
         Kind.NOT_FOUND, Who.CUSTOMER, "Meta knows no such object, or the access that was granted does not reach it."
     ),
+    (803, None): Rule(Kind.NOT_FOUND, Who.CUSTOMER, "Meta knows no such object."),
     # Payment
     (131042, None): _payment("There is a problem with the payment method of the WhatsApp account."),
     (131044, None): _payment("The WhatsApp account has no credit line or payment method."),
@@ -205,6 +206,8 @@ TABLE: dict[Key, Rule] = {
     (133016, None): _registration(
         "The number was registered too often; Meta allows the next try after 72 hours.", Who.META, wait_s=3 * DAY_S
     ),
+    (136024, None): _registration("Meta did not send a code to this number; ask again later.", Who.META),
+    (136025, None): _registration("The code is not the one that Meta sent, or it has ended.", Who.CUSTOMER),
     # Coexistence
     (2593107, None): _coexistence("This synchronisation was asked for before; Meta does it once only.", Who.US),
     (2593108, None): _coexistence("The 24 hours in which Meta synchronises a new number have passed.", Who.US),

@@ -6,18 +6,15 @@ Owns paths, parameters, the fields asked for, paging, and which calls may be rep
 Every method raises GraphError and nothing else. Base: https://developers.facebook.com/docs/graph-api
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from collections.abc import Mapping
+from typing import Any
 
 from setuplinks.meta import errors
-from setuplinks.meta.errors import Call, GraphError
-from setuplinks.meta.lenient import Raw, as_object, as_rows, as_text
+from setuplinks.meta.calls import Calls, each, shaped
+from setuplinks.meta.errors import Call
+from setuplinks.meta.lenient import as_object, as_text
 from setuplinks.meta.payloads import PhoneNumber, SentMessage, SubscribedApp, Template, TokenGrant, TokenInfo, Waba
 from setuplinks.meta.secret import Secret
-from setuplinks.meta.transport import Transport
-
-T = TypeVar("T")
 
 WABA_FIELDS = (
     "id,name,currency,timezone_id,message_template_namespace,account_review_status,business_verification_status,"
@@ -35,8 +32,6 @@ PLAIN_PHONE_FIELDS = (
     "id,display_phone_number,verified_name,quality_rating,code_verification_status,platform_type,throughput,"
     "is_on_biz_app"
 )
-_PAGE_SIZE = "100"
-_MOST_PAGES = 50
 
 _EXCHANGE = Call("/oauth/access_token", "POST", repeatable=False, exchange=True)
 _DEBUG_TOKEN = Call("/debug_token")
@@ -55,7 +50,7 @@ _MESSAGES = Call("/{phone_number_id}/messages", "POST", repeatable=False)
 _TEMPLATES = Call("/{waba_id}/message_templates")
 
 
-class Graph(Transport):
+class Graph(Calls):
     """The client. One instance serves the whole process; tokens are given with each call and kept nowhere."""
 
     async def exchange_code(self, code: Secret, redirect_uri: str | None = None) -> TokenGrant:
@@ -69,7 +64,7 @@ class Graph(Transport):
         if redirect_uri is not None:
             form["redirect_uri"] = redirect_uri
         answer = await self.call(_EXCHANGE, timeout=self.timeouts.exchange, form=form, hide=(code,))
-        return _shaped(_EXCHANGE, TokenGrant.of, answer)
+        return shaped(_EXCHANGE, TokenGrant.of, answer)
 
     async def debug_token(self, token: Secret) -> TokenInfo:
         """What Meta says of a token; a dead one is an answer with `is_valid` False, not an error.
@@ -93,42 +88,42 @@ class Graph(Transport):
 
         https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account
         """
-        answer = await self._with_fields(_WABA, meta_waba_id, token, {}, fields=WABA_FIELDS, plain=PLAIN_WABA_FIELDS)
-        return _shaped(_WABA, Waba.of, answer)
+        answer = await self.with_fields(_WABA, meta_waba_id, token, {}, fields=WABA_FIELDS, plain=PLAIN_WABA_FIELDS)
+        return shaped(_WABA, Waba.of, answer)
 
     async def phone_numbers(self, token: Secret, meta_waba_id: str) -> list[PhoneNumber]:
         """All numbers of a WABA, over all pages; being allowed to list them is the proof of access to the WABA.
 
         https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/phone_numbers
         """
-        rows = await self._rows(_NUMBERS, meta_waba_id, token, {}, fields=PHONE_FIELDS, plain=PLAIN_PHONE_FIELDS)
-        return _each(PhoneNumber.of, rows)
+        rows = await self.rows(_NUMBERS, meta_waba_id, token, {}, fields=PHONE_FIELDS, plain=PLAIN_PHONE_FIELDS)
+        return each(PhoneNumber.of, rows)
 
     async def phone_number(self, token: Secret, meta_phone_number_id: str) -> PhoneNumber:
         """One number.
 
         https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account-to-number-current-status
         """
-        answer = await self._with_fields(
+        answer = await self.with_fields(
             _NUMBER, meta_phone_number_id, token, {}, fields=PHONE_FIELDS, plain=PLAIN_PHONE_FIELDS
         )
-        return _shaped(_NUMBER, PhoneNumber.of, answer)
+        return shaped(_NUMBER, PhoneNumber.of, answer)
 
     async def subscribe(self, token: Secret, meta_waba_id: str) -> None:
         """Our app hears of this WABA from now on; doing it again is harmless and takes off a callback override.
 
         https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/subscribed_apps
         """
-        await self._success(_SUBSCRIBE, meta_waba_id, token)
+        await self.success(_SUBSCRIBE, meta_waba_id, token)
 
     async def unsubscribe(self, token: Secret, meta_waba_id: str) -> None:
         """Our app no longer hears of this WABA. Same page as `subscribe`."""
-        await self._success(_UNSUBSCRIBE, meta_waba_id, token)
+        await self.success(_UNSUBSCRIBE, meta_waba_id, token)
 
     async def subscribed_apps(self, token: Secret, meta_waba_id: str) -> list[SubscribedApp]:
         """The apps that hear of this WABA, other partners' among them. Same page as `subscribe`."""
-        rows = await self._rows(_SUBSCRIPTIONS, meta_waba_id, token, {})
-        return _each(SubscribedApp.of, rows)
+        rows = await self.rows(_SUBSCRIPTIONS, meta_waba_id, token, {})
+        return each(SubscribedApp.of, rows)
 
     async def register(
         self, token: Secret, meta_phone_number_id: str, pin: Secret, *, region: str | None = None
@@ -141,11 +136,11 @@ class Graph(Transport):
         body = {"messaging_product": "whatsapp", "pin": pin.reveal()}
         if region is not None:
             body["data_localization_region"] = region
-        await self._success(_REGISTER, meta_phone_number_id, token, body, hide=(pin,))
+        await self.success(_REGISTER, meta_phone_number_id, token, body, hide=(pin,))
 
     async def deregister(self, token: Secret, meta_phone_number_id: str) -> None:
         """Takes a number off the Cloud API; Meta refuses it for numbers in coexistence. Same page as `register`."""
-        await self._success(_DEREGISTER, meta_phone_number_id, token)
+        await self.success(_DEREGISTER, meta_phone_number_id, token)
 
     async def sync_app_data(self, token: Secret, meta_phone_number_id: str, sync_type: str) -> str | None:
         """Starts a coexistence synchronisation, `smb_app_state_sync` or `history`; returns Meta's request id.
@@ -169,7 +164,7 @@ class Graph(Transport):
         """
         body = {"messaging_product": "whatsapp", **payload}
         answer = await self.call(_MESSAGES, (meta_phone_number_id,), timeout=self.timeouts.send, token=token, body=body)
-        return _shaped(_MESSAGES, SentMessage.of, answer)
+        return shaped(_MESSAGES, SentMessage.of, answer)
 
     async def send_text(self, token: Secret, meta_phone_number_id: str, to: str, text: str) -> SentMessage:
         """Sends plain text to a person who wrote in the last 24 hours. Same page as `messages`."""
@@ -183,79 +178,5 @@ class Graph(Transport):
 
         https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates
         """
-        rows = await self._rows(_TEMPLATES, meta_waba_id, token, {"name": name} if name else {})
-        return _each(Template.of, rows)
-
-    async def _success(
-        self,
-        call: Call,
-        meta_id: str,
-        token: Secret,
-        body: Mapping[str, Any] | None = None,
-        hide: tuple[Secret, ...] = (),
-    ) -> None:
-        """Sends a call that answers `{"success": true}`; anything else is not taken for done."""
-        answer = await self.call(call, (meta_id,), timeout=self.timeouts.write, token=token, body=body, hide=hide)
-        if answer.get("success") not in (True, "true"):
-            raise errors.unreadable(call, 200)
-
-    async def _with_fields(
-        self, call: Call, meta_id: str, token: Secret, query: Mapping[str, str], *, fields: str, plain: str
-    ) -> Raw:
-        """Reads with `fields`; where this version of Graph no longer has one of them, once more with the plain ones."""
-        timeout = self.timeouts.read
-        try:
-            return await self.call(call, (meta_id,), timeout=timeout, token=token, query={**query, "fields": fields})
-        except GraphError as error:
-            if error.code != 100 or "nonexisting field" not in error.message:
-                raise
-        return await self.call(call, (meta_id,), timeout=timeout, token=token, query={**query, "fields": plain})
-
-    async def _rows(
-        self, call: Call, meta_id: str, token: Secret, query: Mapping[str, str], *, fields: str = "", plain: str = ""
-    ) -> list[Raw]:
-        """All rows of a list. Pages are followed by their cursor, never by Meta's `next` URL: that holds the token."""
-        rows: list[Raw] = []
-        page = {**query, "limit": _PAGE_SIZE}
-        for _ in range(_MOST_PAGES):
-            if fields:
-                answer = await self._with_fields(call, meta_id, token, page, fields=fields, plain=plain)
-            else:
-                answer = await self.call(call, (meta_id,), timeout=self.timeouts.read, token=token, query=page)
-            if not isinstance(answer.get("data"), list):
-                raise errors.unreadable(call, 200)
-            rows += as_rows(answer["data"])
-            after = _next_cursor(answer)
-            if after is None or after == page.get("after"):
-                return rows
-            page["after"] = after
-        # More than 5,000 rows, or cursors that run in a circle: a part of the list would be a wrong answer.
-        raise errors.unreadable(call, 200)
-
-
-def _next_cursor(answer: Raw) -> str | None:
-    paging = as_object(answer.get("paging"))
-    following = as_text(paging.get("next"))
-    if following is None:
-        return None
-    after = as_text(as_object(paging.get("cursors")).get("after"))
-    return after or next(iter(parse_qs(urlsplit(following).query).get("after", ())), None)
-
-
-def _shaped(call: Call, of: Callable[[Raw], T], answer: Raw) -> T:
-    try:
-        return of(answer)
-    except ValueError:
-        raise errors.unreadable(call, 200) from None
-
-
-def _each(of: Callable[[Raw], T], rows: list[Raw]) -> list[T]:
-    """The rows that can be read, each id once: pages may overlap when the list changes between two calls."""
-    found: dict[object, T] = {}
-    for index, row in enumerate(rows):
-        try:
-            item = of(row)
-        except ValueError:
-            continue
-        found.setdefault(getattr(item, "id", None) or index, item)
-    return list(found.values())
+        rows = await self.rows(_TEMPLATES, meta_waba_id, token, {"name": name} if name else {})
+        return each(Template.of, rows)

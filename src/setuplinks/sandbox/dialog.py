@@ -171,8 +171,9 @@ def _screen(world: World, signup: Signup) -> dict[str, Any]:
             preferred = [n.id for n in existing if wanted is not None and n.waba is wanted]
             if signup.scenario.reuse and existing:
                 preferred.append(existing[0].id)
-            fallback = "none" if signup.scenario.numbers == 0 else "new"
-            return {"existing": existing, "selected": preferred[0] if preferred else fallback}
+            offered = flow.offered_number(world, signup)
+            fallback = "none" if signup.scenario.numbers == 0 else "new" if offered is None else "preverified"
+            return {"existing": existing, "offered": offered, "selected": preferred[0] if preferred else fallback}
         case "profile":
             name = prefill.get("phone", {}).get("displayName") or (
                 signup.business.name if signup.business else signup.answers.get("business_name", "")

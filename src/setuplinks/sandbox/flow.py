@@ -7,9 +7,18 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from setuplinks.sandbox import grants
+from setuplinks.sandbox.graph_partner import is_verified
 from setuplinks.sandbox.scenarios import FlowError, Scenario
-from setuplinks.sandbox.steps import COEXISTENCE, EXISTING, FREE_555, FRESH, STEPS
-from setuplinks.sandbox.world import Signup, Waba, World, digits_of
+from setuplinks.sandbox.steps import (
+    COEXISTENCE,
+    EXISTING,
+    FREE_555,
+    FRESH,
+    PREVERIFIED,
+    PREVERIFIED_LATE,
+    STEPS,
+)
+from setuplinks.sandbox.world import PartnerNumber, Signup, Waba, World, digits_of
 
 ARBITER_PATH = "/x/connect/xd_arbiter/"
 ORDER = list(STEPS)
@@ -125,6 +134,14 @@ def wanted_waba(world: World, signup: Signup) -> Waba | None:
     return None
 
 
+def offered_number(world: World, signup: Signup) -> PartnerNumber | None:
+    """The partner's number that the prefill offers: only the first id counts, and only until it was taken."""
+    asked = setup_of(signup).get("preVerifiedPhone")
+    named = asked.get("ids") if isinstance(asked, dict) else None
+    first = named[0] if isinstance(named, list) and named else None
+    return world.partner_numbers.get(str(first))
+
+
 def answer(world: World, signup: Signup, form: Mapping[str, str]) -> None:
     """The person submits the present screen; AnswerRefused keeps her on it."""
     if signup.outcome is not None:
@@ -156,6 +173,10 @@ def _number(world: World, signup: Signup, form: Mapping[str, str]) -> None:
     if chosen in ("new", "555", "none"):
         signup.kind = chosen
         signup.path = {"new": FRESH, "555": FREE_555, "none": EXISTING}[chosen]
+        return
+    if chosen == "preverified" and (offered := offered_number(world, signup)) is not None:
+        signup.kind, signup.answers["phone_number"] = chosen, offered.display
+        signup.path = PREVERIFIED if is_verified(world, offered) else PREVERIFIED_LATE
         return
     number = world.numbers.get(chosen)
     if number is None or signup.business is None or number.waba.business is not signup.business:

@@ -3,6 +3,7 @@
 import secrets
 from typing import Any
 
+from setuplinks.sandbox.graph_partner import claim
 from setuplinks.sandbox.world import Business, Code, Number, Signup, Token, Waba, World, digits_of
 
 REGISTERED = {"platform_type": "CLOUD_API", "throughput": "STANDARD", "status": "CONNECTED"}
@@ -94,6 +95,9 @@ def settle(world: World, signup: Signup) -> None:
             typed = signup.answers.get("phone_number") if position == place == 0 else None
             display = typed or free_display_number(world, us_555=signup.kind == "555")
             number = _fresh_number(world, signup, waba, display)
+            if signup.kind == "preverified" and position == place == 0:
+                number.preverified = True
+                claim(world, display)
             if signup.number is None:
                 signup.number = number
 

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from setuplinks.sandbox import graph_numbers as numbers
+from setuplinks.sandbox import graph_partner as partner
 from setuplinks.sandbox import graph_wabas as wabas
 from setuplinks.sandbox.graph_call import Answer, GraphCall, injected_fault
 from setuplinks.sandbox.graph_errors import GraphError, error_of, missing_object
@@ -41,6 +42,10 @@ async def object_call(call: GraphCall) -> Answer:
         call.name = "me"
         await injected_fault(call)
         return _me(call, call.token())
+    if (edge_of_partner := partner.edge(call, edge)) is not None:
+        call.name = edge
+        await injected_fault(call)
+        return await edge_of_partner(call)
     waba, number = world.wabas.get(object_id), world.numbers.get(object_id)
     if waba is not None and (known := WABA_EDGES.get((call.method, edge))) is not None:
         call.name, call.usage_id = known[0], waba.id

@@ -86,6 +86,10 @@ TEXTS = {
     133010: "(#133010) Phone number Not Registered",
     133015: "(#133015) Please wait a few minutes before attempting to register this phone number",
     133016: "(#133016) Account register deregister rate limit exceeded",
+    452: "(#452) Session key invalid or no longer valid",
+    3962: "(#3962) The app does not have the permission that was asked for",
+    136024: "(#136024) Request code error",
+    136025: "(#136025) Verify code error",
     2593107: "(#2593107) Synchronization request limit exceeded",
     2593108: "(#2593108) Synchronization request made outside of allowed time window",
 }

@@ -112,7 +112,7 @@ def number_fields(number: Number, app_id: str, app_callback: str) -> Fields:
         "is_on_biz_app": lambda: number.on_biz_app,
         "is_official_business_account": lambda: number.official,
         "is_pin_enabled": lambda: number.pin is not None,
-        "is_preverified_number": lambda: False,
+        "is_preverified_number": lambda: number.preverified,
         "search_visibility": lambda: "NON_VISIBLE",
         "whatsapp_business_manager_messaging_limit": lambda: number.messaging_limit,
         "messaging_limit_tier": lambda: number.messaging_limit,

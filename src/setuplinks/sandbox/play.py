@@ -67,7 +67,8 @@ def _form(world: World, signup: Signup, choices: Mapping[str, Any], chosen: Numb
                 return {"business": chosen.waba.business.id}
             return {"business": str(choices.get("businessId", "new")), "business_name": business_name}
         case "number":
-            kind = "none" if signup.scenario.numbers == 0 else str(choices.get("number", "new"))
+            fresh = "new" if flow.offered_number(world, signup) is None else "preverified"
+            kind = "none" if signup.scenario.numbers == 0 else str(choices.get("number", fresh))
             return {"number": chosen.id if chosen is not None else kind}
         case "profile":
             name = choices.get("displayName") or (profile or {}).get("displayName") or business_name

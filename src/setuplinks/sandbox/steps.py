@@ -12,5 +12,7 @@ STEPS: dict[str, str] = {
 
 FRESH = ("business", "number", "profile", "phone", "verify", "permissions", "finish")
 FREE_555 = ("business", "number", "profile", "permissions", "finish")  # Meta's own numbers need no code
+PREVERIFIED = FREE_555  # the partner's own numbers were confirmed by the partner
+PREVERIFIED_LATE = ("business", "number", "profile", "verify", "permissions", "finish")  # after its 90 days
 EXISTING = ("business", "number", "permissions", "finish")
 COEXISTENCE = ("business", "phone", "verify", "permissions", "finish")  # the app's number, then its QR code

@@ -124,6 +124,7 @@ def state(world: World) -> dict[str, Any]:
         "businesses": [business(b) for b in world.businesses.values()],
         "wabas": [waba(w) for w in world.wabas.values()],
         "phoneNumbers": [number(n) for n in world.numbers.values()],
+        "partnerNumbers": [{"id": n.id, "displayPhoneNumber": n.display} for n in world.partner_numbers.values()],
         "tokens": [token(t) for t in world.tokens.values()],
         "codes": {"issued": len(world.codes), "used": sum(code.used for code in world.codes.values())},
         "messages": list(world.messages),

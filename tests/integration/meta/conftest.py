@@ -8,6 +8,7 @@ from setuplinks.core.clock import ManualClock
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
 from setuplinks.meta.transport import Timeouts
+from tests.integration.meta.play import Play, playing
 from tests.integration.meta.scripted_meta import ScriptedMeta, scripted_meta
 
 
@@ -30,3 +31,10 @@ async def hasty_graph(meta: ScriptedMeta) -> AsyncIterator[Graph]:
     timeouts = Timeouts(connect=0.3, exchange=0.3, read=0.3, write=0.3, send=0.3)
     async with Graph(meta.url, "v25.0", "4711", Secret("app-secret"), timeouts=timeouts) as client:
         yield client
+
+
+@pytest.fixture
+async def play() -> AsyncIterator[Play]:
+    """The sandbox with a person who walks through it."""
+    async with playing() as running:
+        yield running

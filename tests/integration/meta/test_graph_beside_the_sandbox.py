@@ -1,82 +1,17 @@
 """Our reading of Meta's documents against the sandbox's: two that were written apart must agree."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any
 
-import aiohttp
 import pytest
 
-from setuplinks.meta.embedded_signup import cancel_code, denial, dialog_url, extras, parse_message
-from setuplinks.meta.errors import GraphError, OutcomeUnknown
+from setuplinks.meta.embedded_signup import cancel_code, denial, parse_message
+from setuplinks.meta.errors import OutcomeUnknown
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.payloads import hears
 from setuplinks.meta.secret import Secret
-from setuplinks.sandbox.config import SandboxConfig
-from setuplinks.sandbox.server import create_app, listening
+from tests.integration.meta.play import APP, CALLBACK, Play, failure
 
-APP, CONFIG = "4711", "222"
-CALLBACK = "http://127.0.0.1:8080/meta/callback"
 PIN = Secret("123456")
-
-
-@dataclass(frozen=True)
-class Signup:
-    """What one played signup gave."""
-
-    code: Secret
-    waba_ids: list[str]
-    number_ids: list[str]
-    message: dict[str, Any] | None
-    redirect: str | None
-
-
-class Play:
-    """A sandbox, our client of it, and a person who walks through its dialog."""
-
-    def __init__(self, url: str, session: aiohttp.ClientSession, graph: Graph) -> None:
-        self.url, self.graph = url, graph
-        self._session = session
-
-    async def signup(self, scenario: str = "default", *, kind: str = "dedicated", popup: bool = True) -> Signup:
-        """Walks through the dialog."""
-        url = dialog_url(
-            self.url, "v25.0", app_id=APP, config_id=CONFIG, redirect_uri=CALLBACK, state="s", extras=extras(kind)
-        )
-        body = {"dialogUrl": url, "scenario": scenario, "popup": popup}
-        done = await self.control("POST", "/sandbox/signups", body)
-        code = Secret(done["code"] or "")
-        return Signup(code, done["wabaIds"], done["phoneNumberIds"], done["message"], done["redirectUrl"])
-
-    async def connected(self, scenario: str = "default", *, kind: str = "dedicated") -> tuple[Secret, Signup]:
-        """Walks through the dialog and exchanges the code."""
-        signup = await self.signup(scenario, kind=kind)
-        return (await self.graph.exchange_code(signup.code)).access_token, signup
-
-    async def control(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """One of the sandbox's own routes."""
-        async with self._session.request(method, self.url + path, json=body) as response:
-            answer: dict[str, Any] = await response.json()
-            assert response.status == 200, answer
-            return answer
-
-
-@pytest.fixture
-async def play() -> AsyncIterator[Play]:
-    config = SandboxConfig(app_id=APP, app_secret="app-secret", config_id=CONFIG)
-    async with (
-        listening(create_app(config), "127.0.0.1", 0, name="localhost") as sandbox,
-        aiohttp.ClientSession() as session,
-        Graph(sandbox.url, "v25.0", APP, Secret("app-secret")) as graph,
-    ):
-        yield Play(sandbox.url, session, graph)
-
-
-async def failure(awaited: Any) -> GraphError:
-    with pytest.raises(GraphError) as caught:
-        await awaited
-    return caught.value
 
 
 async def test_a_dedicated_signup_goes_from_code_to_first_message(play: Play) -> None:
