@@ -101,7 +101,7 @@ setup_link = _table(
     _num("opened_at", null=True), _num("used_at", null=True), _num("authorized_at", null=True),
     _num("completed_at", null=True), _num("ended_at", null=True), _num("visits", 0),
     _num("current_visit_id", null=True), _num("provisioning_id", null=True),
-    _text("connection_types"), _text("success_url", null=True), _text("failure_url", null=True), _text("theme", "{}"),
+    _text("action_required", null=True), _text("connection_types"), _text("success_url", null=True), _text("failure_url", null=True), _text("theme", "{}"),
     _text("language", null=True), _text("state", null=True), _text("metadata", "{}"), _text("prefill", "{}"),
     _num("phone_provisioning", 0), _text("country_isos", "[]"), _num("sync_history", 0), _num("issue_api_key", 0),
     _num("reconnect_phone_id", null=True), _num("reconnect_waba_id", null=True), _num("resulting_waba_id", null=True),
@@ -146,12 +146,19 @@ provisioning = _table(
     _num("tenant_id"), _num("id"), _text("link_id"), _num("visit_id"), _num("customer_id"), _text("plan"),
     _text("step"), _text("status"), _num("version", 0), _num("due_at", null=True), _num("lease_until", null=True),
     _num("tries", 0), _bytes("token", null=True), _num("token_expires_at", null=True), _text("claims", "{}"),
-    _text("facts", "{}"), _text("meta_waba_id", null=True), _bytes("pin", null=True),
-    _text("last_error", null=True), _num("started_at"),
+    _text("facts", "{}"), _text("question", null=True), _text("meta_waba_id", null=True),
+    _bytes("pin", null=True),
+    _text("last_error", null=True), _num("started_at"), _num("working_since"),
     _num("updated_at"), _num("ended_at", null=True),
     Index("provisioning_link", "tenant_id", "link_id"),
     Index("provisioning_waba", "meta_waba_id"),
     Index("provisioning_due", "due_at"),
+)  # fmt: skip
+# `subscribes` 1: the run takes this WABA; 0: it only waits for a number there.
+provisioning_waba = _table(
+    "provisioning_waba", "tenant_id provisioning_id meta_waba_id",
+    _num("tenant_id"), _num("provisioning_id"), _text("meta_waba_id"), _num("subscribes", 1),
+    Index("provisioning_waba_meta", "meta_waba_id"),
 )  # fmt: skip
 offboarding = _table(
     "offboarding", "tenant_id id",
@@ -160,6 +167,19 @@ offboarding = _table(
     _num("created_at"), _num("updated_at"),
     Index("offboarding_waba", "meta_waba_id"),
     Index("offboarding_due", "due_at"),
+)  # fmt: skip
+
+orphan_authorisation = _table(
+    "orphan_authorisation", "tenant_id id",
+    _num("tenant_id"), _num("id"), _text("meta_waba_id"), _text("owner_business_id", null=True), _text("event"),
+    _text("status"), _num("told_at"), _num("noticed_at"), _num("version", 0), _num("due_at", null=True),
+    _num("lease_until", null=True), _num("tries", 0), _text("last_error", null=True),
+    _num("customer_tenant_id", null=True), _num("customer_id", null=True), _text("link_id", null=True),
+    _num("provisioning_id", null=True), _num("created_at"), _num("updated_at"), _num("closed_at", null=True),
+    Index("orphan_authorisation_waba", "meta_waba_id", unique=True),
+    Index("orphan_authorisation_id", "id", unique=True),
+    Index("orphan_authorisation_due", "due_at"),
+    Index("orphan_authorisation_customer", "customer_tenant_id", "customer_id"),
 )  # fmt: skip
 
 # -- whatsapp --------------------------------------------------------------------------------------------------------
@@ -276,6 +296,11 @@ notification_item = _table(
     "notification_item", "tenant_id hash",
     _num("tenant_id"), _bytes("hash"), _text("event_id", null=True), _num("created_at"),
     Index("notification_item_created", "created_at"),
+)  # fmt: skip
+notification_mention = _table(
+    "notification_mention", "notification_id meta_id",
+    _text("notification_id"), _text("meta_id"),
+    Index("notification_mention_id", "meta_id"),
 )  # fmt: skip
 data_deletion = _table(
     "data_deletion", "code",

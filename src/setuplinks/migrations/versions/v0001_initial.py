@@ -156,6 +156,10 @@ def _second_tables() -> None:
         num("tenant_id"), blob("hash"), text("event_id", null=True), num("created_at"), key("tenant_id", "hash"),
     )
     op.create_index("notification_item_created", "notification_item", ["created_at"])
+    op.create_table("notification_mention",
+        text("notification_id"), text("meta_id"), key("notification_id", "meta_id"),
+    )
+    op.create_index("notification_mention_id", "notification_mention", ["meta_id"])
     op.create_table("offboarding",
         num("tenant_id"), num("id"), text("meta_waba_id"), blob("token", null=True), text("status"),
         num("due_at", null=True), num("lease_until", null=True), num("tries", "0"), text("last_error", null=True),
@@ -166,16 +170,34 @@ def _second_tables() -> None:
 
 
 def _third_tables() -> None:
+    op.create_table("orphan_authorisation",
+        num("tenant_id"), num("id"), text("meta_waba_id"), text("owner_business_id", null=True), text("event"),
+        text("status"), num("told_at"), num("noticed_at"), num("version", "0"), num("due_at", null=True),
+        num("lease_until", null=True), num("tries", "0"), text("last_error", null=True),
+        num("customer_tenant_id", null=True), num("customer_id", null=True), text("link_id", null=True),
+        num("provisioning_id", null=True), num("created_at"), num("updated_at"), num("closed_at", null=True),
+        key("tenant_id", "id"),
+    )
+    op.create_index("orphan_authorisation_customer", "orphan_authorisation", ["customer_tenant_id", "customer_id"])
+    op.create_index("orphan_authorisation_due", "orphan_authorisation", ["due_at"])
+    op.create_index("orphan_authorisation_id", "orphan_authorisation", ["id"], unique=True)
+    op.create_index("orphan_authorisation_waba", "orphan_authorisation", ["meta_waba_id"], unique=True)
     op.create_table("provisioning",
         num("tenant_id"), num("id"), text("link_id"), num("visit_id"), num("customer_id"), text("plan"),
         text("step"), text("status"), num("version", "0"), num("due_at", null=True), num("lease_until", null=True),
         num("tries", "0"), blob("token", null=True), num("token_expires_at", null=True), text("claims", "{}"),
-        text("facts", "{}"), text("meta_waba_id", null=True), blob("pin", null=True), text("last_error", null=True),
-        num("started_at"), num("updated_at"), num("ended_at", null=True), key("tenant_id", "id"),
+        text("facts", "{}"), text("question", null=True), text("meta_waba_id", null=True), blob("pin", null=True),
+        text("last_error", null=True), num("started_at"), num("working_since"), num("updated_at"),
+        num("ended_at", null=True), key("tenant_id", "id"),
     )
     op.create_index("provisioning_due", "provisioning", ["due_at"])
     op.create_index("provisioning_link", "provisioning", ["tenant_id", "link_id"])
     op.create_index("provisioning_waba", "provisioning", ["meta_waba_id"])
+    op.create_table("provisioning_waba",
+        num("tenant_id"), num("provisioning_id"), text("meta_waba_id"), num("subscribes", "1"),
+        key("tenant_id", "provisioning_id", "meta_waba_id"),
+    )
+    op.create_index("provisioning_waba_meta", "provisioning_waba", ["meta_waba_id"])
     op.create_table("setup_link_slot",
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
@@ -198,6 +220,9 @@ def _third_tables() -> None:
         num("lease_until", null=True), num("tries", "0"), num("created_at"), key("tenant_id", "id"),
     )
     op.create_index("theme_image_due", "theme_image", ["due_at"])
+
+
+def _fourth_tables() -> None:
     op.create_table("visit",
         num("tenant_id"), num("id"), text("link_id"), blob("browser_hash"), text("status"), num("superseded", "0"),
         text("connection_type", null=True), text("transport", null=True), num("started_at"),
@@ -207,19 +232,16 @@ def _third_tables() -> None:
         key("tenant_id", "id"),
     )
     op.create_index("visit_link", "visit", ["tenant_id", "link_id"])
-
-
-def _fourth_tables() -> None:
     op.create_table("setup_link",
         num("tenant_id"), text("id"), num("customer_id"), text("purpose"), text("phase"), num("version", "0"),
         blob("secret_hash"), blob("url_secret", null=True), num("expires_at"), num("lapses_at"),
         num("due_at", null=True), num("lease_until", null=True), num("created_at"), num("updated_at"),
         num("opened_at", null=True), num("used_at", null=True), num("authorized_at", null=True),
         num("completed_at", null=True), num("ended_at", null=True), num("visits", "0"),
-        num("current_visit_id", null=True), num("provisioning_id", null=True), text("connection_types"),
-        text("success_url", null=True), text("failure_url", null=True), text("theme", "{}"),
-        text("language", null=True), text("state", null=True), text("metadata", "{}"), text("prefill", "{}"),
-        num("phone_provisioning", "0"), text("country_isos", "[]"), num("sync_history", "0"),
+        num("current_visit_id", null=True), num("provisioning_id", null=True), text("action_required", null=True),
+        text("connection_types"), text("success_url", null=True), text("failure_url", null=True),
+        text("theme", "{}"), text("language", null=True), text("state", null=True), text("metadata", "{}"),
+        text("prefill", "{}"), num("phone_provisioning", "0"), text("country_isos", "[]"), num("sync_history", "0"),
         num("issue_api_key", "0"), num("reconnect_phone_id", null=True), num("reconnect_waba_id", null=True),
         num("resulting_waba_id", null=True), text("resulting_phone_ids", "[]"), text("failure_code", null=True),
         text("failure_message", null=True), text("failure_step", null=True), num("failure_retryable", null=True),
@@ -241,6 +263,9 @@ def _fourth_tables() -> None:
     op.create_index("waba_directory", "waba", ["meta_waba_id"])
     op.create_index("waba_id", "waba", ["id"], unique=True)
     op.create_index("waba_meta", "waba", ["tenant_id", "customer_id", "meta_waba_id"], unique=True)
+
+
+def _fifth_tables() -> None:
     op.create_table("phone_number",
         num("tenant_id"), num("id"), num("customer_id"), num("waba_id"), text("meta_waba_id"),
         text("meta_phone_number_id"), text("display_phone_number", null=True),
@@ -261,9 +286,6 @@ def _fourth_tables() -> None:
     op.create_index("phone_number_list", "phone_number", ["tenant_id", "created_at", "id"])
     op.create_index("phone_number_meta", "phone_number",
         ["tenant_id", "customer_id", "meta_phone_number_id"], unique=True)
-
-
-def _fifth_tables() -> None:
     op.create_table("webhook_endpoint",
         num("tenant_id"), num("id"), text("url"), text("description", ""), text("event_types", null=True),
         num("customer_id", null=True), num("phone_id", null=True), text("format", "events"), text("headers", "{}"),
