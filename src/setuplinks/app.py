@@ -31,6 +31,7 @@ from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.provisioning.finish import Finisher
 from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
 from setuplinks.provisioning.pending import PendingRunner
+from setuplinks.provisioning.questions import Questions
 from setuplinks.provisioning.runner import ProvisioningRunner
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.provisioning.store import FREE_LEASES
@@ -81,6 +82,7 @@ class Service:
     links: SetupLinks
     visits: Visits
     provisionings: Provisionings
+    questions: Questions
     offboarding: Offboarding
     disconnects: Disconnects
     workers: Workers
@@ -151,7 +153,8 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         ],
     )
     return Service(
-        settings, deps, clock, graph, outbound, events, links, visits, provisionings, offboarding, disconnects, workers
+        settings, deps, clock, graph, outbound, events, links, visits, provisionings,
+        Questions(clock, vault, provisionings), offboarding, disconnects, workers,
     )  # fmt: skip
 
 
@@ -194,7 +197,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     crossing = CrossingRoutes(service.deps, service.provisionings, service.offboarding)
     # The order in which a request is held against the routes: the busiest first.
     landing, *pages = signup_routes.routes(room(service))
-    app.router.routes.append(landing)
+    app.router.routes.insert(0, landing)
     install(app, SetupLinkRoutes(service.deps, service.links).router())
     app.router.routes.extend(pages)
     install(

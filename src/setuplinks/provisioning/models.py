@@ -10,7 +10,9 @@ import msgspec
 
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import Conflict
+from setuplinks.core.vault import Sealer
 from setuplinks.provisioning.machine import Run, Step
+from setuplinks.provisioning.question import Question
 
 
 class RunMoved(Conflict):
@@ -76,6 +78,9 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     registered: bool = False
     register_trouble: str | None = None
     synced: tuple[str, ...] = ()
+    picked: tuple[str, ...] = ()  # the numbers that the customer ticked
+    pins_given: tuple[str, ...] = ()  # the numbers whose PIN the customer entered
+    asked: Question | None = None  # what was asked last, open or answered
     done_at: dict[str, int] = {}  # step → instant, for the page's list and the timeline
 
     def without_person(self) -> "Facts":
@@ -117,10 +122,12 @@ class Provisioning:
     token_expires_at: int | None
     claims: Claims
     facts: Facts
+    question: Question | None  # open now: the link is `action_required`
     meta_waba_id: str | None
     pin: bytes | None = field(repr=False)
     last_error: str | None
     started_at: int
+    working_since: int  # a run that works has 24 h from here; an answered question begins them anew
     ended_at: int | None
 
     @classmethod
@@ -130,6 +137,8 @@ class Provisioning:
         values["step"] = Step(row["step"])
         values["claims"] = msgspec.json.decode(row["claims"], type=Claims)
         values["facts"] = msgspec.json.decode(row["facts"], type=Facts)
+        if row["question"] is not None:
+            values["question"] = msgspec.json.decode(row["question"], type=Question)
         return cls(**values)
 
     @property
@@ -138,6 +147,18 @@ class Provisioning:
         return Run(self.plan, self.step, self.tries, self.started_at)
 
 
-def as_text(value: Facts | Claims) -> str:
-    """Facts or claims as they are stored."""
+def as_text(value: Facts | Claims | Question) -> str:
+    """Facts, claims or a question as they are stored."""
     return msgspec.json.encode(value).decode()
+
+
+def opened_pins(sealer: Sealer, run: Provisioning) -> dict[str, str]:
+    """The PINs of a run by Meta's id of their number; none before they are made."""
+    if run.pin is None:
+        return {}
+    return msgspec.json.decode(sealer.open(run.pin, "provisioning", run.id, "pin"), type=dict[str, str])
+
+
+def sealed_pins(sealer: Sealer, run_id: int, pins: dict[str, str]) -> bytes:
+    """The PINs of a run as its row keeps them."""
+    return sealer.seal(msgspec.json.encode(pins), "provisioning", run_id, "pin")

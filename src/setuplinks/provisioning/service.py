@@ -174,7 +174,7 @@ class Provisionings:
             others = [ended if other.id == visit.id else other for other in link_visits]
             data = visit_data(ended)
         values = links.settled(link, others, phase=Phase.STARTED)
-        links.change(tx, link, now, **values, provisioning_id=None)
+        links.change(tx, link, now, **values, provisioning_id=None, action_required=None)
         links.add_step(tx, link, now, "visit_ended", code=code, step=run.step.value)
         audience = await self._events.load(tx, tenant_id)
         await announce(self._events, tx, audience, "setup_link.visit_ended", _moved(link, values), now, **data)
@@ -229,13 +229,23 @@ class Provisionings:
         if facts.subscribed_by_us:
             lease = {} if at_work else {"lease_until": None}
             store.change(
-                tx, run, now, status=f"cleanup:{status}", facts=facts, due_at=now, tries=0, last_error=code, **lease
+                tx,
+                run,
+                now,
+                status=f"cleanup:{status}",
+                facts=facts,
+                due_at=now,
+                tries=0,
+                last_error=code,
+                question=None,
+                working_since=now,
+                **lease,
             )
             tx.wake(CHANNEL)
         else:
             store.change(
                 tx, run, now, status=status, facts=facts, due_at=None, lease_until=None, token=None, pin=None,
-                last_error=code, ended_at=now,
+                question=None, last_error=code, ended_at=now,
             )  # fmt: skip
 
     async def _load(

@@ -5,13 +5,14 @@ from typing import Any
 from setuplinks.core.db.database import Claim
 from setuplinks.core.db.unit import Unit
 from setuplinks.provisioning.models import Claims, Facts, Provisioning, RunMoved, as_text
+from setuplinks.provisioning.question import Question
 
 FIND = "SELECT * FROM provisioning WHERE tenant_id = $1 AND id = $2"
 FIND_OF_LINK = "SELECT * FROM provisioning WHERE tenant_id = $1 AND link_id = $2 ORDER BY id DESC"
 ADD = (
     "INSERT INTO provisioning (tenant_id, id, link_id, visit_id, customer_id, plan, step, status, due_at, token, "
-    "token_expires_at, claims, facts, started_at, updated_at) "
-    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8, $9, $10, $11, '{}', $8, $8)"
+    "token_expires_at, claims, facts, started_at, working_since, updated_at) "
+    "VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8, $9, $10, $11, '{}', $8, $8, $8)"
 )
 OTHERS_ON_WABA = (
     "SELECT COUNT(*) AS n FROM provisioning "
@@ -53,6 +54,12 @@ END_CLEANUP = (
     "updated_at = $5, version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $3"
 )
 LOOK_AT_RUNNING = "UPDATE provisioning SET due_at = $2 WHERE tenant_id = $1 AND status = 'running'"
+# $1 a WABA of Meta's, $2 now: runs that wait for a number there look again at once.
+LOOK_AT_WATCHING = (
+    "UPDATE provisioning SET due_at = $2 WHERE status = 'running' AND question IS NOT NULL AND due_at > $2 "
+    "AND (tenant_id, id) IN (SELECT tenant_id, provisioning_id FROM provisioning_waba "
+    "WHERE meta_waba_id = $1 AND subscribes = 0)"
+)
 ERASE_OF_CUSTOMER = (
     "UPDATE provisioning SET facts = '{}', claims = '{}' "
     "WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NOT NULL"
@@ -94,5 +101,5 @@ def change(tx: Unit, run: Provisioning, now: int, **values: Any) -> None:
         f"UPDATE provisioning SET version = version + 1, updated_at = $4, {sets} "  # noqa: S608
         "WHERE tenant_id = $1 AND id = $2 AND version = $3"
     )
-    row = [as_text(value) if isinstance(value, Facts | Claims) else value for value in values.values()]
+    row = [as_text(value) if isinstance(value, Facts | Claims | Question) else value for value in values.values()]
     tx.must(RunMoved(), text, run.tenant_id, run.id, run.version, now, *row)

@@ -39,6 +39,33 @@ class FailureView(wire.View):
     retryable: bool
 
 
+class OptionView(wire.View):
+    """A number that the customer may tick; `taken`: it is connected elsewhere and cannot be."""
+
+    meta_phone_number_id: str
+    meta_waba_id: str
+    display_phone_number: str | None
+    verified_name: str | None
+    waba_name: str | None
+    taken: bool
+
+
+class ActionRequiredView(wire.View):
+    """What the work waits for: `no_number`, `choose_number` or `pin`; unanswered until then, the link fails."""
+
+    kind: str
+    message: str
+    who_must_act: str
+    since: Moment
+    until: Moment
+    reason: str | None
+    display_phone_number: str | None
+    options: list[OptionView]
+    wrong_pins: int
+    tries_left: int | None
+    locked_until: Moment | None
+
+
 class SetupLinkView(wire.View):
     """A setup link: every field of the guide's table, and ours."""
 
@@ -70,6 +97,7 @@ class SetupLinkView(wire.View):
     sync_history: bool
     issue_api_key: bool
     failure: FailureView | None
+    action_required: ActionRequiredView | None
     ended_reason: str | None
     warnings: list[str]
 

@@ -57,6 +57,7 @@ class Act(StrEnum):
     FAIL = "fail"  # 14
     EXPIRE = "expire"  # 15
     REVOKE = "revoke"  # 16
+    RECOVER = "recover"  # 20
 
 
 _FROM: dict[Act, tuple[frozenset[Phase], Phase]] = {
@@ -71,6 +72,7 @@ _FROM: dict[Act, tuple[frozenset[Phase], Phase]] = {
     Act.FAIL: (OPEN, Phase.FAILED),
     Act.EXPIRE: (WAITING, Phase.EXPIRED),
     Act.REVOKE: (OPEN, Phase.REVOKED),
+    Act.RECOVER: (WAITING, Phase.PROVISIONING),
 }
 
 

@@ -5,6 +5,7 @@ Owns the shapes. Which phase may follow which stands in `machine`, the SQL in `s
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any, cast
 
 import msgspec
@@ -77,6 +78,7 @@ class SetupLink:
     visits: int
     current_visit_id: int | None
     provisioning_id: int | None
+    action_required: dict[str, Any] | None
     connection_types: tuple[str, ...]
     success_url: str | None
     failure_url: str | None
@@ -111,13 +113,15 @@ class SetupLink:
     @classmethod
     def of_fields(cls, given: dict[str, Any]) -> "SetupLink":
         """The typed row of a row's columns by name; others may stand beside them."""
-        values: dict[str, Any] = {name: given[name] for name in _FIELDS}
+        values: dict[str, Any] = dict(zip(_FIELDS, _TAKE(given), strict=True))
         for name in _JSON:
             values[name] = _decoded(given[name])
         for name in _BOOL:
             values[name] = bool(given[name])
-        values["phase"] = Phase(given["phase"])
+        values["phase"] = _PHASES[given["phase"]]
         values["connection_types"] = tuple(given["connection_types"].split(","))
+        if given["action_required"] is not None:
+            values["action_required"] = msgspec.json.decode(given["action_required"])
         retryable = given["failure_retryable"]
         values["failure_retryable"] = None if retryable is None else bool(retryable)
         return cls.with_fields(values)
@@ -181,6 +185,7 @@ class SetupLink:
             "syncHistory": self.sync_history,
             "issueApiKey": self.issue_api_key,
             "failure": failure,
+            "actionRequired": self.action_required if phase is Phase.ACTION_REQUIRED else None,
             "endedReason": self.ended_reason,
             "warnings": self.warnings,
         }
@@ -196,6 +201,8 @@ def _decoded(text: str) -> Any:
 _JSON = ("theme", "metadata", "prefill", "country_isos", "resulting_phone_ids", "warnings")
 _BOOL = ("phone_provisioning", "sync_history", "issue_api_key")
 _FIELDS = tuple(SetupLink.__dataclass_fields__)
+_TAKE = itemgetter(*_FIELDS)
+_PHASES = {phase.value: phase for phase in Phase}
 
 
 def _instant(value: int | None) -> str | None:

@@ -218,6 +218,7 @@ class SetupLinks:
     ) -> dict[str, Any]:  # fmt: skip
         values: dict[str, Any] = {
             "phase": Phase.REVOKED, "due_at": None, "ended_at": now, "ended_reason": reason, "url_secret": None,
+            "action_required": None,
         }  # fmt: skip
         store.change(tx, link, now, **values)
         store.add_step(tx, link, now, "revoked", reason=reason, supersededBy=superseded_by)

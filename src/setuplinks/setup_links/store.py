@@ -77,7 +77,7 @@ OPEN_OF_CUSTOMER = (
 )
 OPEN_OF_NUMBER = "SELECT id FROM setup_link WHERE tenant_id = $1 AND reconnect_phone_id = $2 AND ended_at IS NULL"
 ERASE_OF_CUSTOMER = (
-    "UPDATE setup_link SET metadata = '{}', prefill = '{}', state = NULL, theme = '{}' "
+    "UPDATE setup_link SET metadata = '{}', prefill = '{}', state = NULL, theme = '{}', action_required = NULL "
     "WHERE tenant_id = $1 AND customer_id = $2"
 )
 ERASE_STEPS = (
@@ -86,7 +86,9 @@ ERASE_STEPS = (
 )
 
 _LINK_FIELDS = frozenset(SetupLink.__dataclass_fields__) - {"tenant_id", "id", "version", "created_at", "created_by"}
-_JSON_FIELDS = frozenset({"theme", "metadata", "prefill", "country_isos", "resulting_phone_ids", "warnings"})
+_JSON_FIELDS = frozenset(
+    {"theme", "metadata", "prefill", "country_isos", "resulting_phone_ids", "warnings", "action_required"}
+)
 
 
 async def find(tx: Unit, tenant_id: int, link_id: str) -> SetupLink | None:
@@ -178,7 +180,7 @@ def newest(link_visits: list[Visit], browser_hash: bytes) -> Visit | None:
 
 
 def _column(name: str, value: Any) -> Any:
-    if name in _JSON_FIELDS:
+    if name in _JSON_FIELDS and value is not None:
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, bool):
         return int(value)

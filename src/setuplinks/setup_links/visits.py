@@ -352,6 +352,7 @@ def failed_columns(code: str, now: int, step: str | None = None) -> dict[str, An
     return {
         "phase": Phase.FAILED,
         "due_at": None,
+        "action_required": None,
         "ended_at": now,
         "url_secret": None,
         "failure_code": code,
