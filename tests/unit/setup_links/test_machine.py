@@ -25,14 +25,16 @@ from setuplinks.setup_links.machine import (
 
 NOW = 1_000 * DAY
 TABLE = {
-    "pending": {"start": "started", "fail": "failed", "expire": "expired", "revoke": "revoked"},
+    "pending": {
+        "start": "started", "fail": "failed", "expire": "expired", "revoke": "revoked", "recover": "provisioning",
+    },
     "started": {
         "start": "started", "authorize": "authorizing", "leave": "started", "grant": "provisioning", "fail": "failed",
-        "expire": "expired", "revoke": "revoked",
+        "expire": "expired", "revoke": "revoked", "recover": "provisioning",
     },
     "authorizing": {
         "start": "started", "authorize": "authorizing", "leave": "started", "grant": "provisioning", "fail": "failed",
-        "expire": "expired", "revoke": "revoked",
+        "expire": "expired", "revoke": "revoked", "recover": "provisioning",
     },
     "provisioning": {
         "ask": "action_required", "reject": "started", "complete": "completed", "fail": "failed", "revoke": "revoked",
