@@ -151,7 +151,7 @@ provisioning = _table(
     _text("last_error", null=True), _num("started_at"), _num("working_since"),
     _num("updated_at"), _num("ended_at", null=True),
     Index("provisioning_link", "tenant_id", "link_id"),
-    Index("provisioning_waba", "meta_waba_id"),
+    Index("provisioning_old_waba", "meta_waba_id"),
     Index("provisioning_due", "due_at"),
 )  # fmt: skip
 # `subscribes` 1: the run takes this WABA; 0: it only waits for a number there.

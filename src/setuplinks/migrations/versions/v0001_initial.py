@@ -192,7 +192,7 @@ def _third_tables() -> None:
     )
     op.create_index("provisioning_due", "provisioning", ["due_at"])
     op.create_index("provisioning_link", "provisioning", ["tenant_id", "link_id"])
-    op.create_index("provisioning_waba", "provisioning", ["meta_waba_id"])
+    op.create_index("provisioning_old_waba", "provisioning", ["meta_waba_id"])
     op.create_table("provisioning_waba",
         num("tenant_id"), num("provisioning_id"), text("meta_waba_id"), num("subscribes", "1"),
         key("tenant_id", "provisioning_id", "meta_waba_id"),
