@@ -103,6 +103,8 @@ async def _find_wabas(context: Context) -> Result:
     candidates = list(dict.fromkeys([*facts.granted, *filter(None, [context.claims.meta_waba_id])]))[:MOST_WABAS]
     if context.target_waba is not None:
         candidates = [context.target_waba]
+    elif context.claims.only_waba and context.claims.meta_waba_id is not None:
+        candidates = [context.claims.meta_waba_id]
     if not candidates:
         return Result(Refused("no_business_portfolio"), facts)
     answers = await asyncio.gather(*(_waba_or_none(context, waba_id) for waba_id in candidates))

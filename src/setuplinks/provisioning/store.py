@@ -18,6 +18,11 @@ OTHERS_ON_WABA = (
     "SELECT COUNT(*) AS n FROM provisioning "
     "WHERE meta_waba_id = $1 AND status LIKE $2 AND NOT (tenant_id = $3 AND id = $4)"
 )
+# A run that works, or waits for an answer, and has met this WABA ($2 is its id in JSON, between two %).
+RUNNING_WITH_WABA = (
+    "SELECT id FROM provisioning WHERE due_at IS NOT NULL AND status = 'running' "
+    "AND (meta_waba_id = $1 OR facts LIKE $2 OR claims LIKE $2) LIMIT 1"
+)
 
 # $1 now, $2 lease end, $3 how many. Claiming counts as a change: what an older holder of the lease records is dropped.
 _DUE = "due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)"
