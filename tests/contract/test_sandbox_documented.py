@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from setuplinks.sandbox.config import SandboxConfig, Settings
 from setuplinks.sandbox.graph import NUMBER_EDGES, WABA_EDGES
+from setuplinks.sandbox.graph_app import APP_EDGES
 from setuplinks.sandbox.inbox import Inbox
 from setuplinks.sandbox.scenarios import SCENARIOS
 from setuplinks.sandbox.server import create_app
@@ -44,7 +45,11 @@ def test_every_route_is_named() -> None:
 
 
 def test_every_edge_and_every_call_of_graph_is_named() -> None:
-    edges = {edge for _, edge in [*WABA_EDGES, *NUMBER_EDGES] if edge}
-    calls = {name for name, _ in [*WABA_EDGES.values(), *NUMBER_EDGES.values()]} | {"exchange", "debug_token", "me"}
+    edges = {edge for _, edge in [*APP_EDGES, *WABA_EDGES, *NUMBER_EDGES] if edge}
+    calls = {name for name, _ in [*APP_EDGES.values(), *WABA_EDGES.values(), *NUMBER_EDGES.values()]} | {
+        "exchange",
+        "debug_token",
+        "me",
+    }
     assert [edge for edge in edges if f"/{edge}`" not in PAGE] == []
     assert [call for call in calls if not re.search(rf"`{call}`[,.]", PAGE)] == []

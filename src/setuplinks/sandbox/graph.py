@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 
+from setuplinks.sandbox import graph_app as app
 from setuplinks.sandbox import graph_numbers as numbers
 from setuplinks.sandbox import graph_partner as partner
 from setuplinks.sandbox import graph_wabas as wabas
@@ -42,6 +43,10 @@ async def object_call(call: GraphCall) -> Answer:
         call.name = "me"
         await injected_fault(call)
         return _me(call, call.token())
+    if (edge_of_app := app.edge(call, edge)) is not None:
+        call.name = edge_of_app[0]
+        await injected_fault(call)
+        return await edge_of_app[1](call)
     if (edge_of_partner := partner.edge(call, edge)) is not None:
         call.name = edge
         await injected_fault(call)

@@ -33,7 +33,10 @@ async def access_token(call: GraphCall) -> Answer:
     token.issued = world.clock.now()
     world.tokens[token.value] = token
     token.dead_subcode = token.scenario.dead_subcode
-    answer: Answer = {"access_token": token.value, "token_type": "bearer"}
+    answer: Answer = {"access_token": token.value}
+    if not token.scenario.tells_life:
+        return answer
+    answer["token_type"] = "bearer"
     if token.expires is not None:
         answer["expires_in"] = max(0, int(token.expires - world.clock.now()))
     return answer
@@ -57,8 +60,8 @@ def _spend(world: World, code: Code, redirect_uri: Any) -> None:
     code.used = True
 
 
-def _app_token(call: GraphCall) -> None:
-    """`{app_id}|{app_secret}`, which debug_token wants; 190 otherwise."""
+def check_app_token(call: GraphCall) -> None:
+    """`{app_id}|{app_secret}`, which debug_token and the app's own edges want; 190 otherwise."""
     app_id, _, secret = (call.bearer or "").partition("|")
     config = call.world.config
     if not secret or (config.app_id and app_id != config.app_id) or (config.app_secret and secret != config.app_secret):
@@ -70,7 +73,7 @@ async def debug_token(call: GraphCall) -> Answer:
     """What a token may do, in the shape that its scenario asks for (contract 2.5)."""
     call.name, world = "debug_token", call.world
     await injected_fault(call)
-    _app_token(call)
+    check_app_token(call)
     token = world.tokens.get(call.required("input_token"))
     if token is None:
         return _invalid("The access token could not be decrypted", None)
@@ -91,7 +94,7 @@ def _invalid(message: str, subcode: int | None) -> Answer:
 
 def _described(world: World, token: Token) -> Answer:
     expires = 0 if token.expires is None else int(token.expires)
-    return {
+    described = {
         "app_id": token.app_id,
         "type": "SYSTEM_USER",
         "application": world.config.app_name,
@@ -100,9 +103,9 @@ def _described(world: World, token: Token) -> Answer:
         "is_valid": True,
         "issued_at": int(token.issued),
         "scopes": ["business_management", *_whatsapp_scopes(token), "public_profile"],
-        "granular_scopes": _granular(token),
         "user_id": token.user_id,
     }
+    return described | ({"granular_scopes": _granular(token)} if token.scenario.granular else {})
 
 
 def _whatsapp_scopes(token: Token) -> list[str]:

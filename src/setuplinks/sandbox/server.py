@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from setuplinks.sandbox import control, control_telling, dialog, home, oauth, sdk
+from setuplinks.sandbox import control, control_app, control_telling, dialog, home, oauth, sdk
 from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
 from setuplinks.sandbox.graph import object_call
@@ -55,6 +55,7 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route("/sandbox/static/{name}", static_file),
             *control.routes(world, sender),
             *control_telling.routes(world),
+            *control_app.routes(world),
             Route("/{version}/oauth/access_token", graph(oauth.access_token), methods=["GET", "POST"]),
             Route("/{version}/debug_token", graph(oauth.debug_token), methods=["GET"]),
             Route("/{version}/{path:path}", graph(object_call), methods=GRAPH_METHODS),

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from setuplinks.sandbox.bad_weather import Forecast
+from setuplinks.sandbox.app_state import WHATSAPP, settings_at_start, subscriptions_at_start
 from setuplinks.sandbox.clock import Clock
 from setuplinks.sandbox.config import SandboxConfig, Settings
-from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
+from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, FlowError, Scenario
 
 CALLS_KEPT = 20_000
 SIGNUPS_KEPT = 5_000
@@ -63,11 +64,15 @@ class Number:
     official: bool = False
     pin: str | None = None
     pin_misses: int = 0
+    pin_guessed_at: float | None = None
+    pin_locked_until: float | None = None
+    pin_gap: float = 0.0
+    left_behind: bool = False  # an earlier deregistration is incomplete
+    history: str = "shared"  # shared, declined, reversed
     last_onboarded: float | None = None
     register_tries: list[float] = field(default_factory=list)
     override: dict[str, str] | None = None
     synced: set[str] = field(default_factory=set)
-    share_history: bool = True
     sent_code: str | None = None
     preverified: bool = False  # it was the partner's before the customer took it
 
@@ -136,6 +141,7 @@ class Signup:
     message: dict[str, Any] | None = None
     code: Code | None = None
     granted: list[Waba] = field(default_factory=list)
+    blocked: FlowError | None = None  # one of Meta's caps was reached on the way
 
 
 @dataclass(slots=True)
@@ -181,6 +187,8 @@ class World:
     def clear(self) -> None:
         """Forgets everything but the configuration; ids go on counting."""
         self.settings = Settings()
+        self.app = settings_at_start(self.config)
+        self.app_subscriptions = subscriptions_at_start(self.config)
         self.clock.reset()
         self.businesses: dict[str, Business] = {}
         self.by_person: dict[str, list[Business]] = {}
@@ -194,6 +202,7 @@ class World:
         self.queue: deque[Scenario] = deque()
         self.by_state: dict[str, Scenario] = {}
         self.standing: Scenario = DEFAULT
+        self.onboarded: dict[str, float] = {}  # business id → when it was first connected
         self.faults: list[InjectedFault] = []
         self.forecast = Forecast()
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
@@ -214,6 +223,17 @@ class World:
     def app_secret(self) -> str:
         """The secret that signs notifications: the configured one, else the last that an exchange used."""
         return self.config.app_secret or self.last_secret or "sandbox"
+
+    @property
+    def callback_url(self) -> str | None:
+        """The app's own address for notifications of WhatsApp accounts; None where the app is not subscribed."""
+        held = self.app_subscriptions.get(WHATSAPP)
+        return held.callback_url if held is not None and held.active else None
+
+    def hears(self, field_name: str) -> bool:
+        """Whether the app is subscribed to this field; an override's address does not change that."""
+        held = self.app_subscriptions.get(WHATSAPP)
+        return held is not None and held.active and field_name in held.fields
 
     def business_of(self, person: str) -> Iterator[Business]:
         """This person's businesses, newest first. A load test makes thousands: take the few that are needed."""
