@@ -229,6 +229,20 @@ connected_number = _table(
     Index("connected_number_waba", "meta_waba_id"),
 )  # fmt: skip
 
+# -- number pool -----------------------------------------------------------------------------------------------------
+# The installation's own; tenant and link stand there while a link holds the number.
+pool_number = _table(
+    "pool_number", "id",
+    _num("id"), _text("preverified_id"), _text("number"), _text("country", null=True), _text("status"),
+    _num("verified_at", null=True), _num("expires_at", null=True), _num("code_sent_at", null=True),
+    _num("tenant_id", null=True), _text("link_id", null=True), _num("reserved_at", null=True),
+    _num("claimed_at", null=True), _num("missing_since", null=True), _num("looked_at", 0), _num("version", 0),
+    _num("created_at"), _num("updated_at"),
+    Index("pool_number_number", "number", unique=True),
+    Index("pool_number_link", "link_id", unique=True),
+    Index("pool_number_free", "status", "expires_at"),
+)  # fmt: skip
+
 # -- webhooks --------------------------------------------------------------------------------------------------------
 webhook_endpoint = _table(
     "webhook_endpoint", "tenant_id id",

@@ -182,6 +182,16 @@ def _third_tables() -> None:
     op.create_index("orphan_authorisation_due", "orphan_authorisation", ["due_at"])
     op.create_index("orphan_authorisation_id", "orphan_authorisation", ["id"], unique=True)
     op.create_index("orphan_authorisation_waba", "orphan_authorisation", ["meta_waba_id"], unique=True)
+    op.create_table("pool_number",
+        num("id"), text("preverified_id"), text("number"), text("country", null=True), text("status"),
+        num("verified_at", null=True), num("expires_at", null=True), num("code_sent_at", null=True),
+        num("tenant_id", null=True), text("link_id", null=True), num("reserved_at", null=True),
+        num("claimed_at", null=True), num("missing_since", null=True), num("looked_at", "0"), num("version", "0"),
+        num("created_at"), num("updated_at"), key("id"),
+    )
+    op.create_index("pool_number_free", "pool_number", ["status", "expires_at"])
+    op.create_index("pool_number_link", "pool_number", ["link_id"], unique=True)
+    op.create_index("pool_number_number", "pool_number", ["number"], unique=True)
     op.create_table("provisioning",
         num("tenant_id"), num("id"), text("link_id"), num("visit_id"), num("customer_id"), text("plan"),
         text("step"), text("status"), num("version", "0"), num("due_at", null=True), num("lease_until", null=True),
@@ -214,15 +224,15 @@ def _third_tables() -> None:
         num("redirect_key_previous_until", null=True), num("version", "0"), num("created_at"), num("updated_at"),
         key("id"),
     )
+
+
+def _fourth_tables() -> None:
     op.create_table("theme_image",
         num("tenant_id"), text("id"), text("url"), text("kind"), text("status"), text("media_type", null=True),
         blob("body", null=True), num("fetched_at", null=True), text("error", null=True), num("due_at", null=True),
         num("lease_until", null=True), num("tries", "0"), num("created_at"), key("tenant_id", "id"),
     )
     op.create_index("theme_image_due", "theme_image", ["due_at"])
-
-
-def _fourth_tables() -> None:
     op.create_table("visit",
         num("tenant_id"), num("id"), text("link_id"), blob("browser_hash"), text("status"), num("superseded", "0"),
         text("connection_type", null=True), text("transport", null=True), num("started_at"),

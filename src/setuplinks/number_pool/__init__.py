@@ -1,0 +1,1 @@
+"""Pre-verified numbers that the operator offers to customers who have none."""
