@@ -224,5 +224,5 @@ def room(service: Service) -> Room:
         settings=settings, db=db, clock=clock, browsers=Browsers(settings, settings.key_ring, clock),
         answers=Answers(settings, renderer), limits=Limits(settings, clock), showing=Showing(db, clock, settings),
         returns=Returns(db, clock, service.vault), visits=service.visits, provisionings=service.provisionings,
-        offboarding=service.offboarding,
+        offboarding=service.offboarding, questions=service.questions,
     )  # fmt: skip

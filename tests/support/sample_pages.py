@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from setuplinks.branding.theme import build_palette
+from setuplinks.signup.in_app import App, way_out
+from setuplinks.signup.question_views import ChooseNumbers, EnterPin, NoNumber, NumberGroup, OfferedNumber
 from setuplinks.signup.views import (
     AlreadyConnected,
     Brand,
@@ -14,6 +19,7 @@ from setuplinks.signup.views import (
     Expired,
     Failed,
     Finishing,
+    InApp,
     Landing,
     NoLink,
     Page,
@@ -84,6 +90,50 @@ def sample_done(brand: Brand) -> Done:
     )
 
 
+def sample_asking(brand: Brand) -> dict[str, Any]:
+    """What the pages of an open question share."""
+    here = "/signup/visit"
+    return {
+        "brand": brand, "steps": 3, "asks": "pin.1", "form_token": TOKEN, "status_url": f"{here}/status",
+        "check_url": f"{here}/look", "again_url": f"{here}/choose-again", "keeps_until": "21 May 2026",
+    }  # fmt: skip
+
+
+def sample_pin(brand: Brand) -> EnterPin:
+    """A number that was registered before."""
+    return EnterPin(
+        **sample_asking(brand), action_url="/signup/visit/pin", off_url="/signup/visit/turned-off", number=NUMBER,
+        tries_left=8,
+    )  # fmt: skip
+
+
+def sample_numbers(brand: Brand) -> ChooseNumbers:
+    """A business with two WhatsApp accounts; one number belongs to somebody else."""
+    return ChooseNumbers(
+        **sample_asking(brand),
+        action_url="/signup/visit/numbers",
+        groups=(
+            NumberGroup(
+                "San Lucas",
+                (
+                    OfferedNumber("101", NUMBER, CUSTOMER),
+                    OfferedNumber("102", "+54 9 11 5555-0177", "San Lucas Turnos"),
+                ),
+            ),
+            NumberGroup(
+                "San Lucas Interior",
+                (OfferedNumber("103", "+54 9 351 555-0142", "San Lucas Córdoba", taken=True),),
+            ),
+        ),
+    )
+
+
+def sample_in_app(brand: Brand, app: App | None = None) -> InApp:
+    """The landing page's address, opened from a message inside Instagram."""
+    link = "https://connect.acme.example/signup/0190d0c4-7a10-7c51-9d0e-3f2a6b8c1d20-7k3v9x2m5q8r1t4w6y0z2b5d8f"
+    return way_out(app or App("Instagram", android=True), sample_landing(brand), link)
+
+
 def sample_pages(brand: Brand) -> dict[str, Page]:
     """Every page by the name of its picture."""
     finishing = finishing_steps("Acme SaaS", {"permission": "14:02", "number": "14:02"}, number=NUMBER)
@@ -92,6 +142,13 @@ def sample_pages(brand: Brand) -> dict[str, Page]:
         "choose": Choose(brand, "/signup/visit/choose", TOKEN, UNTIL, back_url="/signup/x"),
         "signin": sample_sign_in(brand),
         "finishing": Finishing(brand, CUSTOMER, finishing, "/signup/visit/status", leave_url=BACK),
+        "pin": sample_pin(brand),
+        "pin-wrong": replace(sample_pin(brand), wrong=2, tries_left=6),
+        "pin-locked": replace(sample_pin(brand), wrong=4, locked_until="21 May 2026, 09:40"),
+        "numbers": sample_numbers(brand),
+        "no-number": NoNumber(**sample_asking(brand), reason="no_number", looked=True),
+        "no-account": NoNumber(**sample_asking(brand), reason="no_waba"),
+        "in-app": sample_in_app(brand),
         "done": sample_done(brand),
         "disconnected": Disconnected(brand, CUSTOMER, (NUMBER,), BACK),
         "stopped": Stopped(

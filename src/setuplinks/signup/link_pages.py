@@ -10,6 +10,7 @@ from starlette.routing import Route
 from setuplinks.setup_links.machine import Phase
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.signup.browser import is_prefetch
+from setuplinks.signup.in_app import ANYWAY, app_around, way_out
 from setuplinks.signup.returns import ENDED_CODES
 from setuplinks.signup.room import Room, form_of
 from setuplinks.signup.showing import Shown
@@ -43,6 +44,9 @@ class LinkPages:
             return room.unknown(request)
         asked = bool(request.scope["query_string"]) and "asked" in request.query_params
         page = await self._page(shown, request.path_params["link"], asked=asked)
+        app = app_around(request)
+        if app is not None and isinstance(page, Landing) and ANYWAY not in request.query_params:
+            page = way_out(app, page, f"{room.settings.public_url}/signup/{request.path_params['link']}")
         return room.answers.page(page, 410 if isinstance(page, Expired | Revoked) else 200)
 
     async def opened(self, request: Request) -> Response:

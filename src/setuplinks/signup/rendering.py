@@ -84,6 +84,8 @@ class Renderer:
             stopped_words=wording.stopped_words,
             failed_words=wording.failed_words,
             step_words=wording.step_words,
+            tries_words=self._tries_words,
+            count_words=self._count_words,
             granted=wording.granted,
             not_granted=wording.not_granted,
         )
@@ -103,6 +105,12 @@ class Renderer:
         for name, value in values.items():
             text = text.replace(f"%({name})s", str(escape(value)))
         return Markup(text)  # noqa: S704 - the message is ours, the values are escaped
+
+    def _tries_words(self, left: int) -> Markup:
+        return self.translated(wording.tries_words(left), count=left)
+
+    def _count_words(self, count: int) -> Markup:
+        return self.translated(wording.count_words(count), count=count)
 
     def _landing(self, page: Landing, nonce: str) -> str:
         kind = tuple(getattr(page, name) for name in _LANDING_KIND)

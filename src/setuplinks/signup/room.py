@@ -15,6 +15,7 @@ from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.ids import CROCKFORD, digest
 from setuplinks.provisioning.offboard import Offboarding
+from setuplinks.provisioning.questions import Questions
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.settings import Settings
 from setuplinks.setup_links.visits import Visits
@@ -28,7 +29,7 @@ from setuplinks.signup.views import NoLink, Trouble
 _UUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _LINK = re.compile(rf"({_UUID})-([{CROCKFORD}]{{26}})")
 _ID = re.compile(_UUID)
-MOST_FORM, MOST_JSON = 8_192, 65_536
+MOST_FORM, MOST_JSON, MOST_FIELDS = 8_192, 65_536, 250
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Room:
     visits: Visits
     provisionings: Provisionings
     offboarding: Offboarding
+    questions: Questions
 
     def unknown(self, request: Request) -> Response:
         """The same 404 for unknown, malformed and wrong-secret addresses; misses are counted more strictly."""
@@ -95,11 +97,22 @@ async def body_of(request: Request, most: int) -> bytes | None:
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a small urlencoded form; empty where it is none."""
-    body = await body_of(request, MOST_FORM)
+    return {name: values[0] for name, values in (await lists_of(request)).items()}
+
+
+async def lists_of(request: Request) -> dict[str, list[str]]:
+    """The same with all values of each name: a list of ticks has several of one. Kept on the request, since a body can
+    be read once."""
+    if not hasattr(request.state, "form"):
+        request.state.form = _fields(await body_of(request, MOST_FORM))
+    form: dict[str, list[str]] = request.state.form
+    return form
+
+
+def _fields(body: bytes | None) -> dict[str, list[str]]:
     if not body:
         return {}
     try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=20)
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except (UnicodeDecodeError, ValueError):
         return {}
-    return {name: values[0] for name, values in fields.items()}

@@ -18,11 +18,13 @@ from setuplinks.core.problems import Problem
 from setuplinks.signup.callback import Callback
 from setuplinks.signup.images import Images
 from setuplinks.signup.link_pages import LinkPages
+from setuplinks.signup.question_pages import QuestionPages
 from setuplinks.signup.rendering import STATIC_DIRECTORY
 from setuplinks.signup.room import Room
 from setuplinks.signup.starting import Starting
 from setuplinks.signup.views import Trouble
 from setuplinks.signup.visit_pages import VisitPages
+from setuplinks.signup.visitor import Visitors
 
 STATIC_URL = "/static/signup"
 ID_LENGTH = 36
@@ -48,7 +50,10 @@ class _Files(StaticFiles):
 def routes(room: Room) -> list[BaseRoute]:
     """Every route of the signup pages, Meta's callback among them."""
     starting = Starting(room)
-    links, visits, callback = LinkPages(room, starting), VisitPages(room, starting), Callback(room, starting)
+    visitors = Visitors(room)
+    questions = QuestionPages(room, starting, visitors)
+    links, visits = LinkPages(room, starting), VisitPages(room, starting, visitors, questions)
+    callback = Callback(room, starting)
 
     async def show(request: Request) -> Response:
         long = len(request.path_params["link"]) > ID_LENGTH
@@ -68,7 +73,10 @@ def routes(room: Room) -> list[BaseRoute]:
         Route("/meta/callback", _kind(room, callback.page), methods=["GET"]),
         Route("/signup/{link}/", _kind(room, show), methods=["GET"]),  # some mail programs add the slash
         Route("/signup/{link}/leave", _kind(room, leave), methods=["GET"]),
-        *(_below(room, route) for route in [*links.routes(), *visits.routes(), *callback.routes()]),
+        *(
+            _below(room, route)
+            for route in [*links.routes(), *visits.routes(), *questions.routes(), *callback.routes()]
+        ),
         Route("/signup/{rest:path}", _kind(room, unknown), methods=["GET"]),
     ]
 

@@ -6,11 +6,12 @@ Owns the choice of the transport and the dialog's address. Used by the link's ow
 from starlette.requests import Request
 from starlette.responses import Response
 
-from setuplinks.meta.embedded_signup import dialog_url, extras
+from setuplinks.meta.embedded_signup import COEXISTENCE, dialog_url, extras
 from setuplinks.setup_links.machine import WAITING, WORKING
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.setup_links.visits import VisitClosed
 from setuplinks.signup.browser import Browser, device, is_phone
+from setuplinks.signup.in_app import app_around
 from setuplinks.signup.room import Room
 from setuplinks.signup.showing import Shown
 from setuplinks.whatsapp.store import FIND_NUMBER
@@ -93,19 +94,15 @@ class Starting:
 
     def may_use_page(self, connection_type: str | None) -> bool:
         """Whether the full page can lead to this connection type: without extras it knows no coexistence."""
-        return connection_type != "coexistence" or self._room.settings.meta_page_extras == "on"
+        return connection_type != COEXISTENCE or self._room.settings.meta_page_extras == "on"
 
     def _transport(self, request: Request, connection_type: str, wanted: str | None) -> str:
-        """The setting, or by device: phones take the full page, desktops the popup (it alone reports where a customer
-        stopped and which number was chosen)."""
         settings = self._room.settings
-        if not self.may_use_page(connection_type):
-            return "popup"
-        if wanted in {"page", "popup"}:
-            return str(wanted)
-        if settings.meta_transport != "auto":
-            return settings.meta_transport
-        return "page" if is_phone(request) else "popup"
+        if wanted is None and settings.meta_transport != "auto":
+            wanted = settings.meta_transport
+        opens = app_around(request) is None
+        may_use_page = self.may_use_page(connection_type)
+        return transport(connection_type, wanted, phone=is_phone(request), opens=opens, may_use_page=may_use_page)
 
     def _redirect_uri_of(self, transport: str, link: SetupLink) -> str | None:
         if transport == "page":
@@ -113,3 +110,19 @@ class Starting:
         if self._room.settings.meta_popup_redirect_uri == "page":
             return f"{self._room.settings.public_url}/signup/{link.id}"
         return None
+
+
+def transport(connection_type: str, wanted: str | None, *, phone: bool, opens: bool, may_use_page: bool) -> str:
+    """`popup` or `page`. `wanted` by the setting or by a button, None for the best of this device; `opens`: windows
+    open here, as they do not inside of other apps.
+
+    The popup alone reports where a customer stopped and which number was chosen; phones are poor at it. Coexistence
+    takes it wherever one opens: what the full page makes of the extras that ask for it is unproven.
+    """
+    if not may_use_page:
+        return "popup"
+    if wanted is not None:
+        return wanted
+    if not opens:
+        return "page"
+    return "popup" if connection_type == COEXISTENCE or not phone else "page"

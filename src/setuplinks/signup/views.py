@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from setuplinks.branding.theme import Palette, neutral_palette
+from setuplinks.signup.question_views import ChooseNumbers, EnterPin, NoNumber
 
 ConnectionType = Literal["dedicated", "coexistence"]
 StepState = Literal["done", "now", "open"]
@@ -112,6 +113,27 @@ class Landing:
 
 
 @dataclass(frozen=True, slots=True)
+class InApp:
+    """Instead of the landing page inside of another app, where Facebook's sign-in often fails.
+
+    `app` is the app's name where it is known, `menu` the sign on its menu. `link` is the link's own address, `qr` the
+    same as a picture (SVG). `intent_url` opens it in the phone's browser, where apps obey that.
+    """
+
+    template: ClassVar[str] = "in_app.html"
+    brand: Brand
+    customer_name: str
+    app: str | None
+    menu: str
+    link: str
+    qr: str
+    anyway_url: str
+    beacon_url: str
+    valid_until: str
+    intent_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Choose:
     """Choice of the connection type. POST `action_url`: form_token, connection_type."""
 
@@ -162,11 +184,12 @@ class Finishing:
     status_url: str
     leave_url: str | None = None  # success redirect with status=pending, offered after 60 s
     slow: bool = False  # the server already knows that the 60 s are over
+    said: str = ""  # a query that the page after this one shall have
 
     @property
     def own_url(self) -> str:
         """This page's address without a fragment: Meta adds `#_=_`, and with one a browser does not load it anew."""
-        return self.status_url.removesuffix("/status")
+        return self.status_url.removesuffix("/status") + self.said
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,9 +310,13 @@ class Trouble:
 
 Page = (
     Landing
+    | InApp
     | Choose
     | SignIn
     | Finishing
+    | EnterPin
+    | ChooseNumbers
+    | NoNumber
     | Done
     | Disconnected
     | Stopped

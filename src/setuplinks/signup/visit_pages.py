@@ -5,13 +5,12 @@ so that reloading, going back and a second tab always show where things stand.
 """
 
 import json
-from typing import Any, cast
+from typing import cast
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from setuplinks.core import ids
 from setuplinks.core.clock import SECOND
 from setuplinks.core.db.unit import Unit
 from setuplinks.meta.embedded_signup import message_origins
@@ -25,6 +24,7 @@ from setuplinks.setup_links.models import CONNECTION_TYPES, SetupLink, Visit
 from setuplinks.setup_links.visits import state_of
 from setuplinks.signup.browser import Browser
 from setuplinks.signup.link_pages import landing
+from setuplinks.signup.question_pages import LOOKED, QuestionPages
 from setuplinks.signup.returns import ENDED_CODES
 from setuplinks.signup.room import Room, form_of
 from setuplinks.signup.showing import Shown
@@ -46,6 +46,7 @@ from setuplinks.signup.views import (
     Step,
     Stopped,
 )
+from setuplinks.signup.visitor import Visitors
 from setuplinks.signup.wording import finishing_steps, status_json
 from setuplinks.whatsapp.store import FIND_WABA
 
@@ -58,8 +59,8 @@ REVIEWED = frozenset({"PENDING_REVIEW"})
 class VisitPages:
     """The routes of a visit."""
 
-    def __init__(self, room: Room, starting: Starting) -> None:
-        self._room, self._starting = room, starting
+    def __init__(self, room: Room, starting: Starting, visitors: Visitors, questions: QuestionPages) -> None:
+        self._room, self._starting, self._visitors, self._questions = room, starting, visitors, questions
 
     def routes(self) -> list[Route]:
         """Below `/signup`; the two GETs that both kinds of address have stand in `routes`."""
@@ -74,25 +75,30 @@ class VisitPages:
     # -- reading --------------------------------------------------------------------------------------------------
     async def show(self, request: Request) -> Response:
         """The page that fits now."""
-        found = await self._visit(request)
+        found = await self._visitors.of(request)
         if found is None:
             return self._room.unknown(request)
         shown, visit, browser = found
-        return self._room.answers.page(await self._page(shown, visit, browser))
+        return self._room.answers.page(await self._page(shown, visit, browser, request.url.query))
 
     async def status(self, request: Request) -> Response:
         """What the finishing page asks for every second."""
-        found = await self._visit(request)
+        found = await self._visitors.of(request)
         if found is None:
             return self._room.answers.json({"steps": [], "location": None}, 404)
         shown, visit, _ = found
-        steps, _ = await self._steps(shown)
+        run = await self._run(shown.link)
+        here, asks = f"/signup/{shown.link.id}", None
         waits = shown.link.seen(self._room.clock.now()) in WORKING or visit.status is VisitStatus.EXCHANGING
-        return self._room.answers.json(status_json(steps, None if waits else f"/signup/{shown.link.id}"))
+        if waits and run is not None and run.question is not None:
+            # What she was waiting for goes along, so that "we looked again" can stand on the page that asks once more.
+            waits, asks = False, self._questions.key(run.question)
+            here += f"?{LOOKED}" if request.url.query == LOOKED else ""
+        return self._room.answers.json(status_json(self._steps(shown, run), None if waits else here, asks))
 
     async def leave(self, request: Request) -> Response:
         """Back to the company, with what has become of the link; nothing is changed by it."""
-        found = await self._visit(request)
+        found = await self._visitors.of(request)
         if found is None:
             return self._room.unknown(request)
         shown, visit, _ = found
@@ -110,25 +116,25 @@ class VisitPages:
     # -- acting ---------------------------------------------------------------------------------------------------
     async def start(self, request: Request) -> Response:
         """Row 3a from a page of a visit that stopped."""
-        found, refused = await self._pressed(request)
+        found, refused = await self._visitors.pressed(request)
         if found is None:
             return refused
         return await self._starting.start(request, found[0], f"/signup/{found[0].link.id}")
 
     async def authorize(self, request: Request) -> Response:
         """Row 4: the customer has chosen how the number will be used."""
-        found, refused = await self._pressed(request)
+        found, refused = await self._visitors.pressed(request)
         if found is None:
             return refused
         shown, _, browser = found
-        wanted = (await _form(request)).get("connection_type", "")
+        wanted = (await form_of(request)).get("connection_type", "")
         if wanted not in CONNECTION_TYPES:
             return self._room.answers.see_other(f"/signup/{shown.link.id}")
         return await self._starting.authorize(request, shown, browser, wanted, None)
 
     async def full_page(self, request: Request) -> Response:
         """Row 4 once more, in the full page: no window opened."""
-        found, refused = await self._pressed(request)
+        found, refused = await self._visitors.pressed(request)
         if found is None:
             return refused
         shown, visit, browser = found
@@ -137,7 +143,7 @@ class VisitPages:
 
     async def not_mine(self, request: Request) -> Response:
         """The customer says that it was the wrong business or number: the link's numbers are off-boarded."""
-        found, refused = await self._pressed(request)
+        found, refused = await self._visitors.pressed(request)
         if found is None:
             return refused
         shown = found[0]
@@ -150,35 +156,18 @@ class VisitPages:
         if link is not None:
             await self._room.offboarding.not_mine(tx, link)
 
-    async def _visit(self, request: Request) -> tuple[Shown, Visit, Browser] | None:
-        """The link and this browser's newest visit of it; None where this browser never started it."""
-        shown = await self._room.by_id(request)
-        browser = self._room.browsers.of(request)
-        if shown is None or not browser.known:
-            return None
-        visit = links.newest(await self._room.showing.visits(shown.link), ids.digest(browser.secret))
-        return None if visit is None else (shown, visit, browser)
-
-    async def _pressed(self, request: Request) -> tuple[tuple[Shown, Visit, Browser] | None, Response]:
-        """A form of ours, posted by a person in the browser that began the visit; else the answer to give."""
-        found = await self._visit(request)
-        if found is None:
-            return None, self._room.unknown(request)
-        shown = found[0]
-        token = (await _form(request)).get("form_token", "")
-        if not self._room.browsers.is_own_post(request) or not self._room.browsers.token_is_good(token, shown.link.id):
-            return None, self._room.form_refused(f"/signup/{shown.link.id}")
-        return found, Response(status_code=204)
-
     # -- which page -----------------------------------------------------------------------------------------------
-    async def _page(self, shown: Shown, visit: Visit, browser: Browser) -> Page:
+    async def _page(self, shown: Shown, visit: Visit, browser: Browser, said: str) -> Page:
         phase = shown.link.seen(self._room.clock.now())
         if phase is Phase.COMPLETED:
             return await self._done(shown)
         if phase in ENDED:
             return self._ended(shown, phase)
         if phase in WORKING or visit.status is VisitStatus.EXCHANGING:
-            return await self._finishing(shown, visit)
+            run = await self._run(shown.link)
+            if run is not None and run.question is not None:
+                return self._questions.page(shown, run.question, said)
+            return self._finishing(shown, visit, run, said)
         if visit.status is VisitStatus.ENDED:
             late = shown.link.is_late(self._room.clock.now())
             return self._ended(shown, Phase.EXPIRED) if late else self._stopped(shown, visit)
@@ -232,42 +221,39 @@ class VisitPages:
             back_url=f"/signup/{link.id}/leave" if link.failure_url else None,
         )
 
-    async def _finishing(self, shown: Shown, visit: Visit) -> Page:
+    def _finishing(self, shown: Shown, visit: Visit, run: Provisioning | None, said: str) -> Page:
         link = shown.link
-        steps, since = await self._steps(shown)
-        slow = self._room.clock.now() - (since or visit.exchanging_at or visit.started_at) >= SLOW_AFTER
+        since = run.working_since if run else visit.exchanging_at or visit.started_at
+        slow = self._room.clock.now() - since >= SLOW_AFTER
         return Finishing(
-            shown.brand, shown.customer_name, steps, f"/signup/{link.id}/status",
-            f"/signup/{link.id}/leave" if link.success_url else None, slow,
+            shown.brand, shown.customer_name, self._steps(shown, run), f"/signup/{link.id}/status",
+            f"/signup/{link.id}/leave" if link.success_url else None, slow, f"?{LOOKED}" if said == LOOKED else "",
         )  # fmt: skip
 
-    async def _steps(self, shown: Shown) -> tuple[tuple[Step, ...], int | None]:
-        """The finishing page's lines, and since when the work runs."""
+    async def _run(self, link: SetupLink) -> Provisioning | None:
+        """The server's work for the link, while there is any."""
+        if link.provisioning_id is None:
+            return None
+        row = await self._room.db.one(FIND_PROVISIONING, link.tenant_id, link.provisioning_id)
+        return Provisioning.of(row) if row else None
+
+    def _steps(self, shown: Shown, run: Provisioning | None) -> tuple[Step, ...]:
+        """The finishing page's lines."""
         link = shown.link
-        row = None
-        if link.provisioning_id is not None:
-            row = await self._room.db.one(FIND_PROVISIONING, link.tenant_id, link.provisioning_id)
-        run = Provisioning.of(row) if row else None
         times: dict[str, str] = {}
         number, kind = None, "dedicated"
         if run is not None:
             times["permission"] = shown.time(run.started_at)
             at = run.facts.done_at
-            marks = (
-                ("number", machine.Step.CHOOSE),
-                ("register", machine.Step.REGISTER),
-                ("link", machine.Step.SUBSCRIBE),
-            )
-            times |= {key: shown.time(at[step.value]) for key, step in marks if step.value in at}
+            times |= {key: shown.time(at[step.value]) for key, step in MARKS.items() if step.value in at}
             kind = "coexistence" if run.plan == "coexistence" else "dedicated"
             number = run.facts.number().display if run.facts.chosen else None
         if link.completed_at is not None:
             times["tell"] = shown.time(link.completed_at)
-        steps = finishing_steps(
+        return finishing_steps(
             shown.brand.company, times, connection_type=cast("ConnectionType", kind),
             reconnect=link.purpose == "reconnect", number=number,
         )  # fmt: skip
-        return steps, run.started_at if run else None
 
     async def _done(self, shown: Shown) -> Page:
         link, here = shown.link, f"/signup/{shown.link.id}"
@@ -313,11 +299,3 @@ class VisitPages:
         if phase is Phase.REVOKED:
             return Revoked(shown.brand, shown.customer_name, link.ended_reason == "superseded", back)
         return Failed(shown.brand, shown.customer_name, link.failure_code or "internal", back)
-
-
-async def _form(request: Request) -> dict[str, Any]:
-    """The form, kept on the request: its body can be read once."""
-    if not hasattr(request.state, "form"):
-        request.state.form = await form_of(request)
-    form: dict[str, Any] = request.state.form
-    return form

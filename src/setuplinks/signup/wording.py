@@ -149,6 +149,12 @@ _META_STEPS = {
     "PERMISSIONS": "Allowing access",
 }
 
+_COUNTS = (
+    "Your business has none.", "Your business has one.", "Your business has two.", "Your business has three.",
+    "Your business has four.", "Your business has five.", "Your business has six.", "Your business has seven.",
+    "Your business has eight.", "Your business has nine.",
+)  # fmt: skip
+
 
 def stopped_words(code: str) -> Words:
     """What a visit that ended with `code` says."""
@@ -163,6 +169,18 @@ def failed_words(code: str) -> Words:
 def step_words(step: str | None) -> str | None:
     """Where a customer stopped at Meta, in plain words; None where Meta named nothing that we know."""
     return _META_STEPS.get(step or "")
+
+
+def tries_words(left: int) -> str:
+    """How many PINs may still be wrong; each press is one try."""
+    if left <= 0:
+        return "No try is left."
+    return "One try is left." if left == 1 else "%(count)s tries are left."
+
+
+def count_words(count: int) -> str:
+    """How many numbers a business has; small counts in words, as people say them."""
+    return _COUNTS[count] if count < len(_COUNTS) else "Your business has %(count)s."
 
 
 def granted(permissions: frozenset[str]) -> list[str]:
@@ -223,8 +241,9 @@ def finishing_steps(
     return tuple(steps)
 
 
-def status_json(steps: tuple[Step, ...], location: str | None = None) -> dict[str, Any]:
-    """What finishing.js polls: the same lines, and where the browser goes once there is somewhere to go."""
+def status_json(steps: tuple[Step, ...], location: str | None = None, asks: str | None = None) -> dict[str, Any]:
+    """What finishing.js and asking.js poll: the same lines, where the browser goes once there is somewhere to go, and
+    which question is open."""
     return {
         "steps": [
             {
@@ -238,4 +257,5 @@ def status_json(steps: tuple[Step, ...], location: str | None = None) -> dict[st
             for step in steps
         ],
         "location": location,
+        "asks": asks,
     }

@@ -86,7 +86,7 @@ def test_every_form_is_a_post_with_the_pages_token(page: Page) -> None:
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 def test_state_pages_carry_the_thread_and_work_pages_the_progress_and_never_both(page: Page) -> None:
     html = RENDERER.render(page, "n")
-    work = page.template in {"choose.html", "signin.html"}
+    work = page.template in {"choose.html", "signin.html", "pin.html", "numbers.html", "no_number.html"}
     assert ('class="progress"' in html) is work
     assert ('role="img"' in html) is not work
 
