@@ -54,6 +54,12 @@ class PreverifiedNumber(msgspec.Struct, frozen=True):
             expires_at=_instant(raw.get("verification_expiry_time")),
         )
 
+    @property
+    def e164(self) -> str | None:
+        """`+` and digits: Meta writes numbers with and without `+`, spaces and brackets."""
+        digits = "".join(letter for letter in self.number or "" if letter.isdecimal())
+        return f"+{digits}" if digits else None
+
 
 class Partner:
     """The operator's own portfolio at Meta. `business_id` is the portfolio's id, `system_token` of its system user."""

@@ -8,12 +8,12 @@ number, over all processes.
 import zlib
 from collections.abc import Iterable
 
-from setuplinks.core.db.unit import Reads, Unit
+from setuplinks.core.db.unit import Unit
 from setuplinks.number_pool import store
 from setuplinks.number_pool.models import PoolNumber, PoolNumberMoved
 
 
-async def reserved_for(db: Reads, link_id: str) -> PoolNumber | None:
+async def reserved_for(db: store.Finds, link_id: str) -> PoolNumber | None:
     """The number that the link holds and nobody has connected yet."""
     row = await db.one(store.OF_LINK, link_id)
     return PoolNumber.of(row) if row else None

@@ -3,11 +3,11 @@
 The pool is the installation's: a row names a tenant and a link only while that link holds the number.
 """
 
-from typing import Any
+from typing import Any, Protocol
 
 from setuplinks.core.clock import HOUR
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Reads, Unit
+from setuplinks.core.db.unit import Row, Unit
 from setuplinks.number_pool.models import LEAST_LEFT, PoolNumber, PoolNumberMoved
 
 LOOK_EVERY = HOUR
@@ -49,22 +49,30 @@ WATCHED = "SELECT * FROM pool_number WHERE status IN ('added', 'code_sent', 'ver
 _COLUMNS = frozenset(PoolNumber.__dataclass_fields__) - {"id", "number", "created_at", "version"}
 
 
-async def find(db: Reads, number_id: int) -> PoolNumber | None:
+class Finds(Protocol):
+    """A database, or a unit of it."""
+
+    async def one(self, sql: str, *params: object) -> Row | None:
+        """The first row, or None."""
+        ...
+
+
+async def find(db: Finds, number_id: int) -> PoolNumber | None:
     """The number, unless it was removed."""
     row = await db.one(FIND, number_id)
     return PoolNumber.of(row) if row else None
 
 
-async def find_number(db: Reads, number: str) -> PoolNumber | None:
+async def find_number(db: Finds, number: str) -> PoolNumber | None:
     """The row of a number in E.164, also a removed one."""
     row = await db.one(FIND_ANY, number)
     return PoolNumber.of(row) if row else None
 
 
-async def free(db: Reads, countries: list[str], now: int) -> list[PoolNumber]:
+async def free(tx: Unit, countries: list[str], now: int) -> list[PoolNumber]:
     """Some that may be offered, those that end first before the others; `countries` empty for any."""
     told = f",{','.join(countries)}," if countries else ""
-    return [PoolNumber.of(row) for row in await db.few(FREE, now + LEAST_LEFT, told)]
+    return [PoolNumber.of(row) for row in await tx.all(FREE, now + LEAST_LEFT, told)]
 
 
 async def watched(db: Database) -> list[PoolNumber]:
