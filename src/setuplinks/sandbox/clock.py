@@ -1,6 +1,7 @@
 """The sandbox's own clock: runs with the machine's, can be moved and stopped over HTTP. Ages codes and tokens."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 
@@ -8,6 +9,7 @@ class Clock:
     def __init__(self) -> None:
         self._offset = 0.0
         self._frozen: float | None = None
+        self.on_move: Callable[[], None] = lambda: None  # somebody waits for a time: look anew
 
     def now(self) -> float:
         """Unix seconds."""
@@ -18,21 +20,25 @@ class Clock:
             self._frozen += seconds
         else:
             self._offset += seconds
+        self.on_move()
 
     def set(self, moment: float) -> None:
         if self._frozen is not None:
             self._frozen = moment
         else:
             self._offset = moment - time.time()
+        self.on_move()
 
     def freeze(self, frozen: bool) -> None:
         """Stops the clock where it is, or lets it run on from there."""
         moment = self.now()
         self._frozen = moment if frozen else None
         self._offset = moment - time.time()
+        self.on_move()
 
     def reset(self) -> None:
         self._offset, self._frozen = 0.0, None
+        self.on_move()
 
     @property
     def frozen(self) -> bool:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+# At once, then slowly, for seven days in all (contract 4.2).
+RETRIES = (1.0, 5.0, 30.0, 300.0, 1_800.0, 7_200.0, 21_600.0, 43_200.0, *[86_400.0] * 6)
 DEFAULT_PARTNER_BUSINESS_ID = "900000000000001"
 
 
@@ -20,7 +22,11 @@ class SandboxConfig:
 
     @property
     def notification_url(self) -> str | None:
-        return None if not self.public_url else self.public_url.rstrip("/") + "/meta/notifications"
+        return self.service_url("/meta/notifications")
+
+    def service_url(self, path: str) -> str | None:
+        """An address of the service; None where it is not known."""
+        return None if not self.public_url else self.public_url.rstrip("/") + path
 
 
 @dataclass(slots=True)
@@ -41,4 +47,8 @@ class Settings:
     app_usage: int = 1  # percent, in X-App-Usage
     business_usage: int = 1  # percent, in X-Business-Use-Case-Usage
     regain_minutes: int = 0
-    notification_retry_seconds: list[float] = field(default_factory=lambda: [1.0, 5.0, 30.0])
+    notification_retry_seconds: list[float] = field(default_factory=lambda: list(RETRIES))  # by the sandbox's clock
+    notification_batch: int = 1  # changes in one POST, at most
+    notification_gather_ms: int = 50  # how long changes are gathered where they are batched or turned round
+    notification_order: str = "kept"  # `kept`, or `reversed` within what was gathered
+    notification_duplicates: float = 0.0  # share of the POSTs that are sent twice

@@ -13,6 +13,7 @@ from setuplinks.sandbox.bad_weather import Weather, refusal
 from setuplinks.sandbox.clock import parse_time, rfc3339
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
 from setuplinks.sandbox.sender import Sender
+from setuplinks.sandbox.telling import tell_account_update
 from setuplinks.sandbox.world import InjectedFault, World
 
 Body = dict[str, Any]
@@ -134,7 +135,7 @@ class Control:
 
     async def reset(self, _request: Request, _body: Body) -> Body:
         self.world.clear()
-        self.sender.sent.clear()
+        self.sender.forget()
         return {"ok": True}
 
     async def settings(self, _request: Request, _body: Body) -> Body:
@@ -232,11 +233,17 @@ class Control:
         return {"data": [views.notification(note) for note in reversed(self.sender.sent)]}
 
     async def kill_tokens(self, _request: Request, body: Body) -> Body:
-        """All tokens of a WABA (or all) answer 190 with this subcode from now on; 463, 460, 458, …"""
-        subcode = whole(body.get("subcode", 463), "subcode")
+        """All tokens of a WABA (or all) answer 190 with this subcode from now on; 463, 460, 458, … `event`:
+        the WABA's account_update comes too, with `wabaInfo: false` as in Meta's samples that name nothing."""
+        subcode, event = whole(body.get("subcode", 463), "subcode"), body.get("event")
         tokens = list(self.world.tokens.values())
-        if waba_id := body.get("wabaId"):
-            tokens = self.world.tokens_of([str(waba_id)])
+        waba = self.world.wabas.get(str(body.get("wabaId")))
+        if body.get("wabaId"):
+            tokens = self.world.tokens_of([str(body["wabaId"])])
+        if event is not None and (event not in ("PARTNER_APP_UNINSTALLED", "PARTNER_REMOVED") or waba is None):
+            raise ControlRefused("event is PARTNER_APP_UNINSTALLED or PARTNER_REMOVED, of the WABA that wabaId names")
+        if event is not None and waba is not None:
+            tell_account_update(self.world, waba, event, {}, with_waba_info=body.get("wabaInfo") is not False)
         for token in tokens:
             token.dead_subcode = subcode
         return {"killed": len(tokens)}

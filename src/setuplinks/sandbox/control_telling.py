@@ -5,8 +5,10 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
+from setuplinks.sandbox import signed_requests
 from setuplinks.sandbox.control import Body, ControlRefused, route
 from setuplinks.sandbox.telling import EVENTS, tell_account_update, tell_inbound
+from setuplinks.sandbox.telling_sync import tell_echo
 from setuplinks.sandbox.world import Number, Waba, World, digits_of
 
 
@@ -14,7 +16,9 @@ def routes(world: World) -> list[Route]:
     control = ControlTelling(world)
     return [
         route("/sandbox/phone-numbers/{phone_number_id}/inbound", {"POST": control.inbound}),
+        route("/sandbox/phone-numbers/{phone_number_id}/echo", {"POST": control.echo}),
         route("/sandbox/wabas/{waba_id}/account-update", {"POST": control.account_update}),
+        route("/sandbox/signed-requests", {"POST": control.signed_request}),
     ]
 
 
@@ -37,6 +41,27 @@ class ControlTelling:
             raise ControlRefused("no app is subscribed to the number's WABA: Meta would tell nobody", 409)
         name = _text(body, "name", needed=False) or "Sandbox User"
         return {"id": tell_inbound(self.world, number, wa_id or None, user_id or None, name, text)}
+
+    async def echo(self, request: Request, body: Body) -> Body:
+        """`to` and `text`: the business writes in its phone's app, and the number is one of the app."""
+        number, to = self._number(request), digits_of(_text(body, "to"))
+        if not to:
+            raise ControlRefused("to must be a phone number")
+        if not number.on_biz_app:
+            raise ControlRefused("the number is not used in the WhatsApp Business app", 409)
+        return {"id": tell_echo(self.world, number, to, _text(body, "text"))}
+
+    async def signed_request(self, _request: Request, body: Body) -> Body:
+        """`kind` is `deauthorize` or `data_deletion`, for the person who granted `wabaId`, or for `userId`."""
+        kind, user_id = _text(body, "kind"), _text(body, "userId", needed=False)
+        if kind not in signed_requests.PATHS:
+            raise ControlRefused(f"kind is one of {', '.join(signed_requests.PATHS)}")
+        if not user_id:
+            tokens = self.world.tokens_of([_text(body, "wabaId")])
+            if not tokens:
+                raise ControlRefused("no token was granted for this WABA: there is no person to name", 409)
+            user_id = tokens[-1].user_id
+        return await signed_requests.post(self.world, kind, user_id, forged=body.get("forged") is True)
 
     async def account_update(self, request: Request, body: Body) -> Body:
         """`event`; `value` is merged over what Meta's sample has; `wabaInfo: false` leaves waba_info out."""

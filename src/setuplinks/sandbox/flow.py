@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from setuplinks.sandbox import grants
+from setuplinks.sandbox import caps, grants
 from setuplinks.sandbox.graph_partner import is_verified
 from setuplinks.sandbox.scenarios import FlowError, Scenario
 from setuplinks.sandbox.steps import (
@@ -219,6 +219,7 @@ def _permissions(world: World, signup: Signup, form: Mapping[str, str]) -> None:
         return
     if not signup.scenario.denied_after_consent:
         grants.settle(world, signup)
+        caps.count(world, signup)
         grants.issue_code(world, signup, started=False)
         for waba in signup.granted:
             world.notify(
@@ -249,6 +250,7 @@ SCREENS = {
 def _arrive(world: World, signup: Signup) -> None:
     """What the scenario does to a person who reaches this screen."""
     scenario, here = signup.scenario, ORDER.index(signup.step)
+    signup.blocked = caps.reached(world, signup)
     if scenario.cancel_at and here >= ORDER.index(scenario.cancel_at):
         cancel(world, signup)
     elif scenario.vanish_at and here >= ORDER.index(scenario.vanish_at):
@@ -257,7 +259,7 @@ def _arrive(world: World, signup: Signup) -> None:
 
 def flow_error(signup: Signup) -> FlowError | None:
     """The error that stands on the present screen instead of its questions."""
-    error = signup.scenario.flow_error
+    error = signup.blocked or signup.scenario.flow_error
     return error if error is not None and ORDER.index(signup.step) >= ORDER.index(error.step) else None
 
 
@@ -304,12 +306,13 @@ def cancel_message(world: World, signup: Signup) -> dict[str, Any]:
             "timestamp": str(int(world.clock.now())),
         }
     )
-    return {"type": "WA_EMBEDDED_SIGNUP", "event": "CANCEL", "data": data, "version": 3}
+    event = signup.scenario.finish_event if error is not None and signup.scenario.finish_event else "CANCEL"
+    return {"type": "WA_EMBEDDED_SIGNUP", "event": event, "data": data, "version": 3}
 
 
 def finish_message(signup: Signup) -> dict[str, Any]:
     """FINISH and its kinds (contract 1.3); coexistence tells the WABA only."""
-    event, data = "FINISH", {}
+    event, data = signup.scenario.finish_event or "FINISH", grants.more_ids(signup)
     waba = signup.granted[0] if signup.granted else None
     if signup.number is not None:
         waba = signup.number.waba

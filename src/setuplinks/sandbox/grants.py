@@ -64,12 +64,14 @@ def _fresh_number(world: World, signup: Signup, waba: Waba, display: str) -> Num
     scenario = signup.scenario
     number = new_number(world, waba, display, signup.answers.get("display_name") or waba.name)
     number.name_status, number.name_blocks_register = scenario.name_status, scenario.name_blocks_register
-    number.pin = scenario.pin
+    number.pin, number.pin_gap, number.left_behind = scenario.pin, scenario.pin_gap, scenario.left_behind
     if not scenario.verified:
         number.code_verification_status = "NOT_VERIFIED"
     if signup.coexistence:
         world.app_numbers[digits_of(display)] = number
-        number.on_biz_app, number.share_history = True, signup.answers.get("share_history") != "no"
+        number.on_biz_app, number.history = True, scenario.history
+        if signup.answers.get("share_history") == "no":
+            number.history = "declined"
         number.platform_type, number.throughput, number.status = "CLOUD_API", "STANDARD", "CONNECTED"
     return number
 
@@ -111,6 +113,16 @@ def existing_for(world: World, person: str) -> Number:
     business = new_business(world, "Sandbox Business", person)
     waba = new_waba(world, business, business.name)
     return new_number(world, waba, free_display_number(world), business.name)
+
+
+def more_ids(signup: Signup) -> dict[str, Any]:
+    """Ids that a FINISH message may name beside the usual three."""
+    if not signup.scenario.more_ids:
+        return {}
+    kinds = ("ad_account_ids", "page_ids", "dataset_ids", "catalog_ids", "instagram_account_ids")
+    return {kind: [f"77{number}000000001"] for number, kind in enumerate(kinds)} | {
+        "waba_ids": [waba.id for waba in signup.granted]
+    }
 
 
 def issue_code(world: World, signup: Signup, *, started: bool) -> Code:

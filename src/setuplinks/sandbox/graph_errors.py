@@ -48,7 +48,11 @@ HTTP_STATUS = {1: 500, 2: 500, 4: 400, 10: 403, 200: 403, 190: 401, 80007: 400, 
 
 
 def error_of(
-    code: int, message: str | None = None, subcode: int | None = None, status: int | None = None
+    code: int,
+    message: str | None = None,
+    subcode: int | None = None,
+    status: int | None = None,
+    details: str | None = None,
 ) -> GraphError:
     """An error by its code alone, with Meta's usual text and status; used by faults and scenarios."""
     text = message or TEXTS.get(code, f"(#{code}) An error occurred")
@@ -57,7 +61,7 @@ def error_of(
         text,
         status=status or HTTP_STATUS.get(code, 400),
         subcode=subcode,
-        details=text if 130000 <= code < 140000 else None,
+        details=details or (text if 130000 <= code < 140000 else None),
         transient=code in (1, 2),
     )
 

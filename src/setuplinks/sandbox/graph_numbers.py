@@ -7,11 +7,13 @@ from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, error_of
 from setuplinks.sandbox.graph_fields import NUMBER_DEFAULT, number_fields, shown
 from setuplinks.sandbox.graph_wabas import challenge
 from setuplinks.sandbox.telling import tell_statuses
+from setuplinks.sandbox.telling_sync import tell_sync
 from setuplinks.sandbox.world import Number, Token
 
 REGISTER_TRIES = 10  # register and deregister together, in 72 h
 REGISTER_WINDOW = 72 * 3600.0
 PIN_GUESSES = 5  # the real limit is not documented
+PIN_LOCK = 12 * 3600.0  # nor is this
 SYNC_WINDOW = 24 * 3600.0
 SYNC_TYPES = {"smb_app_state_sync", "history"}
 
@@ -62,18 +64,39 @@ async def register(call: GraphCall, _token: Token, number: Number) -> Answer:
         raise error_of(131045, "(#131045) The display name of this phone number is still in review")
     if number.code_verification_status != "VERIFIED":
         raise error_of(133006)
-    if number.pin is not None and number.pin != pin:
-        number.pin_misses += 1
-        raise error_of(133008 if number.pin_misses >= PIN_GUESSES else 133005)
-    number.pin, number.pin_misses = pin, 0
+    if number.left_behind:
+        raise error_of(133000)
+    _guess(number, pin, call.world.clock.now())
     number.platform_type, number.throughput, number.status = "CLOUD_API", "STANDARD", "CONNECTED"
     return {"success": True}
+
+
+def _guess(number: Number, pin: str, now: float) -> None:
+    """133005 for a wrong PIN; too many are locked out for a time (133008), too fast ones for a moment (133009)."""
+    if number.pin_locked_until is not None and now >= number.pin_locked_until:
+        number.pin_locked_until, number.pin_misses = None, 0
+    if number.pin_locked_until is not None:
+        hours = max(1, round((number.pin_locked_until - now) / 3600))
+        raise error_of(133008, details=f"Too many wrong PINs. Wait {hours} hours and try again.")
+    if number.pin is not None and number.pin_guessed_at is not None and now - number.pin_guessed_at < number.pin_gap:
+        raise error_of(133009, details="PINs were guessed too fast. Wait 1 minute and try again.")
+    number.pin_guessed_at = now
+    if number.pin is not None and number.pin != pin:
+        number.pin_misses += 1
+        if number.pin_misses >= PIN_GUESSES:
+            number.pin_locked_until = now + PIN_LOCK
+            raise error_of(133008, details="Too many wrong PINs. Wait 12 hours and try again.")
+        raise error_of(133005)
+    number.pin, number.pin_misses = pin, 0
 
 
 async def deregister(call: GraphCall, _token: Token, number: Number) -> Answer:
     if number.on_biz_app:
         raise GraphError(100, "Deregister endpoint is not available for API solution for SMB businesses.")
     _count_try(call, number)
+    if number.left_behind:
+        number.left_behind = False
+        return {"success": True}
     if number.platform_type != "CLOUD_API":
         raise error_of(133010)
     number.platform_type, number.throughput, number.status = "NOT_APPLICABLE", "NOT_APPLICABLE", "DISCONNECTED"
@@ -110,6 +133,7 @@ async def smb_app_data(call: GraphCall, _token: Token, number: Number) -> Answer
     if kind in number.synced:
         raise error_of(2593107)
     number.synced.add(kind)
+    tell_sync(call.world, number, kind)
     return {"messaging_product": "whatsapp", "request_id": secrets.token_hex(12)}
 
 

@@ -33,10 +33,9 @@ async def access_token(call: GraphCall) -> Answer:
     token.issued = world.clock.now()
     world.tokens[token.value] = token
     token.dead_subcode = token.scenario.dead_subcode
-    answer: Answer = {"access_token": token.value}
     if not token.scenario.tells_life:
-        return answer
-    answer["token_type"] = "bearer"
+        return {"access_token": token.value}
+    answer: Answer = {"access_token": token.value, "token_type": "bearer"}
     if token.expires is not None:
         answer["expires_in"] = max(0, int(token.expires - world.clock.now()))
     return answer

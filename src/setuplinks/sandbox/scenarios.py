@@ -44,6 +44,7 @@ class Scenario:
     reuse: bool = False  # the newest WABA and number of this person are used again, or made as if they had been there
     ignore_prefill: bool = False  # another business than the one asked for
     coexistence: bool | None = None  # None: as `extras` says
+    history: str = "shared"  # shared, declined, reversed (the chunks come last one first)
     pin: str | None = None  # two-step PIN from an earlier registration
     verified: bool = True
     name_status: str = "APPROVED"
@@ -66,6 +67,17 @@ class Scenario:
     token_app: str | None = None
     without_management: bool = False
     dead_subcode: int | None = None
+    tells_life: bool = True  # whether the exchange says expires_in and token_type
+    granular: bool = True  # whether debug_token has granular_scopes at all
+    # Meta's caps, counted
+    customers_a_week: int | None = None
+    numbers_a_business: int | None = None
+    # registration
+    pin_gap: float = 0.0  # seconds that must lie between two guesses, else 133009
+    left_behind: bool = False  # an earlier deregistration is incomplete: 133000 until it is done again
+    # what the popup's message says in place of FINISH
+    finish_event: str | None = None
+    more_ids: bool = False
     faults: tuple[Fault, ...] = field(default_factory=tuple)
 
 
@@ -87,14 +99,43 @@ _ALL = (
         "coexistence", "The number stays in the WhatsApp Business app, whatever `extras` ask for.", coexistence=True
     ),
     Scenario(
+        "history_declined",
+        "Coexistence, and the chats are not shared: the history webhook says 2593109.",
+        coexistence=True,
+        history="declined",
+    ),
+    Scenario(
+        "history_out_of_order",
+        "Coexistence, and the chunks of the history come last one first.",
+        coexistence=True,
+        history="reversed",
+    ),
+    Scenario(
         "existing_waba", "The person picks the WABA and number that she has already (the newest one).", reuse=True
     ),
     Scenario("several_numbers", "One WABA with three numbers.", numbers=3),
     Scenario("several_wabas", "Two WABAs with one number each; both are granted.", wabas=2),
+    Scenario("many_numbers", "One WABA with thirty numbers: the list has two pages.", numbers=30),
     Scenario("no_number", "The person ends without a number (FINISH_ONLY_WABA).", numbers=0),
     Scenario("no_waba", "The token reaches no WABA at all.", wabas=0, numbers=0),
     Scenario(
         "already_registered_pin", "The number has the PIN 654321 from before: 133005 until it is given.", pin="654321"
+    ),
+    Scenario(
+        "pin_guessed_fast",
+        "As already_registered_pin; two guesses within a minute answer 133009.",
+        pin="654321",
+        pin_gap=60.0,
+    ),
+    Scenario(
+        "left_behind",
+        "An earlier deregistration is incomplete: register answers 133000 until the number is deregistered again.",
+        left_behind=True,
+    ),
+    Scenario(
+        "just_deleted",
+        "register answers 133015 once: the number was deleted a moment ago.",
+        faults=(Fault("register", 133015, times=1),),
     ),
     Scenario("unverified_number", "The number was never verified: register answers 133006.", verified=False),
     Scenario(
@@ -142,6 +183,24 @@ _ALL = (
         "The portfolio has its two numbers (Meta's code is unknown; 9990002 is ours).",
         flow_error=FlowError("number", "9990002", "This business portfolio cannot add more phone numbers."),
     ),
+    Scenario(
+        "caps_unverified",
+        "Caps are counted: ten new customers in seven days (9990010), two numbers in a portfolio (9990002).",
+        customers_a_week=10,
+        numbers_a_business=2,
+    ),
+    Scenario(
+        "caps_verified",
+        "Caps are counted as for a verified business: 200 new customers in seven days, twenty numbers.",
+        customers_a_week=200,
+        numbers_a_business=20,
+    ),
+    Scenario(
+        "dialog_error",
+        "The popup's message is ERROR with a code, and no code follows.",
+        flow_error=FlowError("permissions", "2655093", "This business already has a partner."),
+        finish_event="ERROR",
+    ),
     Scenario("denied", "The person declines on the permissions screen.", denied=True),
     Scenario(
         "dev_mode_denial",
@@ -163,8 +222,27 @@ _ALL = (
     Scenario(
         "message_without_code", "Popup: only the message comes; the SDK's callback reads as cancelled.", send_code=False
     ),
+    Scenario(
+        "app_only_install",
+        "Popup: the message is FINISH_GRANT_ONLY_API_ACCESS.",
+        finish_event="FINISH_GRANT_ONLY_API_ACCESS",
+    ),
+    Scenario(
+        "obo_migration",
+        "Popup: the message is FINISH_OBO_MIGRATION.",
+        finish_event="FINISH_OBO_MIGRATION",
+    ),
+    Scenario(
+        "more_ids",
+        "Popup: the message names waba_ids, page_ids, catalog_ids and others beside the usual three.",
+        more_ids=True,
+    ),
     Scenario("never_expiring", "A token without an end: no expires_in, expires_at 0.", expires_in=None),
     Scenario("sixty_days", "A token of 60 days (also the default)."),
+    Scenario(
+        "life_not_told", "A token of 60 days, but the exchange answers nothing beside access_token.", tells_life=False
+    ),
+    Scenario("no_granular_scopes", "debug_token has no granular_scopes at all.", granular=False),
     Scenario("no_target_ids", "debug_token names the scopes without target_ids.", target_ids=False),
     Scenario(
         "june_2026_scopes",
@@ -200,6 +278,21 @@ _ALL = (
         "throttled",
         "The list of numbers answers 80007 twice, then works.",
         faults=(Fault("phone_numbers", 80007, times=2),),
+    ),
+    Scenario(
+        "app_throttled",
+        "The list of numbers answers 4 twice, then works.",
+        faults=(Fault("phone_numbers", 4, times=2),),
+    ),
+    Scenario(
+        "messages_rate_limited",
+        "The first two messages answer 130429.",
+        faults=(Fault("messages", 130429, times=2),),
+    ),
+    Scenario(
+        "pair_rate_limited",
+        "The first two messages answer 131056: too many to one person.",
+        faults=(Fault("messages", 131056, times=2),),
     ),
     Scenario("subscribe_refused", "Subscribing answers 200, every time.", faults=(Fault("subscribed_apps", 200),)),
 )

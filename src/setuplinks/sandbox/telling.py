@@ -18,6 +18,8 @@ OF_ACCOUNT = (
 )  # fmt: skip
 EVENTS = (*OF_PARTNER, *OF_ACCOUNT)
 DEAUTHORIZED = 458
+# Only these go to an override; every other field goes to the app's own address (contract 3.3).
+OVERRIDDEN = {"messages", "smb_message_echoes", "smb_app_state_sync", "history"}
 
 
 class Teller:
@@ -30,13 +32,12 @@ class Teller:
         """How many apps were told; an account that no app is subscribed to is told to nobody."""
         metadata = {"display_phone_number": digits_of(number.display), "phone_number_id": number.id}
         whole = {"messaging_product": "whatsapp", "metadata": metadata, **value}
-        envelope = {
-            "object": "whatsapp_business_account",
-            "entry": [{"id": number.waba.id, "changes": [{"field": field, "value": whole}]}],  # no time, as Meta's
-        }
+        entry: Value = {"id": number.waba.id, "changes": [{"field": field, "value": whole}]}
+        if field != "messages":  # Meta's samples of messages have no time
+            entry["time"] = int(self.world.clock.now())
         for override in number.waba.subscriptions.values():
             url = (number.override or {}).get("override_callback_uri") or override.get("override_callback_uri")
-            self.sender.send(envelope, field, url)
+            self.sender.send([entry], field, url if field in OVERRIDDEN else None)
         return len(number.waba.subscriptions)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from setuplinks.sandbox.bad_weather import Forecast
 from setuplinks.sandbox.app_state import WHATSAPP, settings_at_start, subscriptions_at_start
+from setuplinks.sandbox.bad_weather import Forecast
 from setuplinks.sandbox.clock import Clock
 from setuplinks.sandbox.config import SandboxConfig, Settings
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, FlowError, Scenario

@@ -147,7 +147,7 @@ async def test_coexistence_scans_a_code_with_the_app(meta: Meta) -> None:
     await person.submit(consent="grant")
     await person.submit()
     number = next(iter(meta.world.numbers.values()))
-    assert (number.on_biz_app, number.share_history) == (True, True)
+    assert (number.on_biz_app, number.history) == (True, "shared")
 
 
 async def test_extras_do_nothing_on_the_full_page_where_the_setting_says_so(meta: Meta) -> None:

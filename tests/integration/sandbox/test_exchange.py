@@ -102,6 +102,18 @@ async def test_debug_token_wants_the_apps_own_token(meta: Meta) -> None:
         assert (answer.status, answer.codes[0]) == (401, 190)
 
 
+async def test_the_exchange_may_promise_nothing_but_the_token(meta: Meta) -> None:
+    played = await meta.play("life_not_told")
+    answer = (await meta.exchange(played["code"])).json
+    assert list(answer) == ["access_token"]
+    assert (await meta.debug(answer["access_token"]))["expires_at"] > 0
+
+
+async def test_debug_token_without_granular_scopes(meta: Meta) -> None:
+    described = await meta.debug((await meta.connect("no_granular_scopes")).token)
+    assert ("granular_scopes" in described, described["is_valid"]) == (False, True)
+
+
 async def test_debug_token_without_target_ids(meta: Meta) -> None:
     data = await meta.debug((await meta.connect("no_target_ids")).token)
     assert all("target_ids" not in scope for scope in data["granular_scopes"])

@@ -110,7 +110,32 @@ async def test_the_pin_of_before_is_remembered_and_guessing_is_locked(meta: Meta
     customer = await meta.connect("already_registered_pin")
     codes = [(await meta.register(customer, "111111")).codes[0] for _ in range(5)]
     assert codes == [133005, 133005, 133005, 133005, 133008]
+    locked = await meta.register(customer, "654321")
+    assert (locked.codes[0], "12 hours" in locked.error["error_data"]["details"]) == (133008, True)
+    await meta.advance(12 * 3600)
     assert (await meta.register(customer, "654321")).json == {"success": True}
+
+
+async def test_two_guesses_within_a_minute_are_too_fast(meta: Meta) -> None:
+    customer = await meta.connect("pin_guessed_fast")
+    assert [(await meta.register(customer, "111111")).codes[0] for _ in range(2)] == [133005, 133009]
+    await meta.advance(61)
+    assert (await meta.register(customer, "654321")).status == 200
+
+
+async def test_an_incomplete_deregistration_is_done_again_first(meta: Meta) -> None:
+    customer = await meta.connect("left_behind")
+    assert (await meta.register(customer)).codes == (133000, None)
+    assert (await meta.graph("POST", f"{customer.number}/deregister", customer.token)).status == 200
+    assert (await meta.register(customer)).status == 200
+
+
+async def test_thirty_numbers_are_two_pages(meta: Meta) -> None:
+    customer = await meta.connect("many_numbers")
+    first = (await meta.graph("GET", f"{customer.waba}/phone_numbers", customer.token)).json
+    more = {"after": first["paging"]["cursors"]["after"]}
+    second = (await meta.graph("GET", f"{customer.waba}/phone_numbers", customer.token, params=more)).json
+    assert (len(first["data"]), len(second["data"]), "next" in second["paging"]) == (25, 5, False)
 
 
 async def test_the_eleventh_registration_in_three_days_is_locked_until_they_are_over(meta: Meta) -> None:

@@ -17,6 +17,7 @@ ENDS = {
     "waba_cap": "cancelled",
     "onboarding_cap": "cancelled",
     "number_cap": "cancelled",
+    "dialog_error": "cancelled",
 }
 FLOW_ERRORS = {
     "cancel_with_error": "2388091",
@@ -225,3 +226,42 @@ async def test_registering_may_be_refused(meta: Meta, name: str, codes: list[int
     customer = await meta.connect(name)
     answers = [await meta.register(customer) for _ in range(4)]
     assert [0 if answer.status == 200 else answer.codes[0] for answer in answers] == codes
+
+
+@pytest.mark.parametrize(
+    ("name", "event"),
+    [
+        ("app_only_install", "FINISH_GRANT_ONLY_API_ACCESS"),
+        ("obo_migration", "FINISH_OBO_MIGRATION"),
+        ("dialog_error", "ERROR"),
+        ("more_ids", "FINISH"),
+    ],
+)
+async def test_the_popups_message_has_every_kind_that_meta_names(meta: Meta, name: str, event: str) -> None:
+    played = await meta.play(name, popup=True)
+    message = played["message"]
+    assert message["event"] == event
+    assert (message["data"].get("error_code") == "2655093") == (event == "ERROR")
+    assert message["data"].get("waba_ids") == (played["wabaIds"] if name == "more_ids" else None)
+
+
+@pytest.mark.parametrize(("name", "code"), [("messages_rate_limited", 130429), ("pair_rate_limited", 131056)])
+async def test_messages_may_be_throttled(meta: Meta, name: str, code: int) -> None:
+    customer = await meta.connect(name)
+    await meta.register(customer)
+    text = {"messaging_product": "whatsapp", "to": "5493515550100", "type": "text", "text": {"body": "Hola"}}
+    sent = [await meta.graph("POST", f"{customer.number}/messages", customer.token, json=text) for _ in range(3)]
+    assert [answer.codes[0] if answer.status >= 400 else 200 for answer in sent] == [code, code, 200]
+
+
+async def test_the_app_may_be_throttled(meta: Meta) -> None:
+    customer = await meta.connect("app_throttled")
+    path = f"{customer.waba}/phone_numbers"
+    answers = [await meta.graph("GET", path, customer.token) for _ in range(3)]
+    assert [answer.status for answer in answers] == [400, 400, 200]
+    assert answers[0].codes == (4, None)
+
+
+async def test_a_number_that_was_just_deleted_waits_once(meta: Meta) -> None:
+    customer = await meta.connect("just_deleted")
+    assert [(await meta.register(customer)).status for _ in range(2)] == [400, 200]
