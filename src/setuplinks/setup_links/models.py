@@ -13,6 +13,7 @@ import msgspec
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import Conflict
 from setuplinks.core.wire import instant
+from setuplinks.number_pool.models import NONE_AVAILABLE
 from setuplinks.setup_links.codes import CODES
 from setuplinks.setup_links.machine import ENDED, STATUS, WAITING, Phase, VisitStatus, VisitTimes, seen_phase
 
@@ -144,6 +145,19 @@ class SetupLink:
     def is_open(self, now: int) -> bool:
         """True until the link has completed, failed, expired or was revoked."""
         return self.seen(now) not in ENDED
+
+    @property
+    def went_without_number(self) -> bool:
+        """True where the pool had no number for this link when its customer last left for Meta."""
+        return any(warning.startswith(NONE_AVAILABLE) for warning in self.warnings)
+
+    def warned(self, *, without_number: bool) -> list[str]:
+        """Its warnings, with or without that of an empty pool."""
+        kept = [warning for warning in self.warnings if not warning.startswith(NONE_AVAILABLE)]
+        if not without_number:
+            return kept
+        of = f" ({', '.join(self.country_isos)})" if self.country_isos else ""
+        return [*kept, f"{NONE_AVAILABLE}{of}: the customer went on without one."]
 
     def answer(self, now: int, url: str | None) -> dict[str, Any]:
         """The link as the API answers it: every field of the guide's table, and ours."""

@@ -124,7 +124,9 @@ class SetupLinks:
             raise LinkEnded()
         values = changes(body, tenant, now, loopback=self._loopback)
         if "theme" in values:
-            values["warnings"] = repairs(tenant, values["theme"])
+            values["warnings"] = replace(link, warnings=repairs(tenant, values["theme"])).warned(
+                without_number=link.went_without_number
+            )
         moved = replace(link, **values)
         settled = store.settled(moved, await store.visits(tx, link)) if "expires_at" in values else {}
         store.change(tx, link, now, **values, **settled)

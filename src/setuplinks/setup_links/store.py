@@ -12,7 +12,8 @@ import msgspec
 
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.ids import uuid7
-from setuplinks.setup_links.machine import VISIT_OPEN, Phase, VisitStatus, settle
+from setuplinks.number_pool import reservations
+from setuplinks.setup_links.machine import ENDED, VISIT_OPEN, Phase, VisitStatus, settle
 from setuplinks.setup_links.models import LinkMoved, SetupLink, Visit
 
 FIND_LINK = "SELECT * FROM setup_link WHERE tenant_id = $1 AND id = $2"
@@ -134,8 +135,11 @@ def add_step(tx: Unit, link: SetupLink, now: int, kind: str, **detail: Any) -> N
 def change(tx: Unit, link: SetupLink, now: int, **values: Any) -> None:
     """Changes the link where it still is as it was read, else LinkMoved and nothing of the unit is written.
 
-    Each link is changed at most once in a unit.
+    Each link is changed at most once in a unit. One that ends gives back the pool's number that it holds; where it
+    completes, `provisioning/finish` says whether that number was connected.
     """
+    if link.phone_provisioning and values.get("phase") in ENDED - {Phase.COMPLETED}:
+        reservations.release(tx, link.id, now)
     columns = [_column(name, value) for name, value in values.items()]
     tx.must(LinkMoved(), _change_text(tuple(values)), link.tenant_id, link.id, link.version, now, *columns)
 

@@ -15,6 +15,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.problems import Conflict, NotFound
 from setuplinks.customers import store as customers
+from setuplinks.number_pool import reservations
 from setuplinks.setup_links import store
 from setuplinks.setup_links.announce import announce
 from setuplinks.setup_links.codes import CODES
@@ -153,11 +154,12 @@ class Visits:
 
     async def authorize(
         self, tx: Unit, tenant_id: int, link_id: str, browser: str, connection_type: str, transport: str,
-        redirect_uri: str | None,
+        redirect_uri: str | None, *, offers_number: bool = False,
     ) -> tuple[Visit, str]:  # fmt: skip
         """Row 4: the browser is about to go to Meta. Answers the visit and a fresh `state`.
 
-        Raises VisitClosed where the visit is over or the link has ended.
+        `offers_number`: the sign-in can name a number of the pool; the link takes one, or is warned that none is free.
+        Raises VisitClosed where the visit is over or the link has ended, PoolNumberMoved where others took the number.
         """
         now = self._clock.now()
         link = await store.find(tx, tenant_id, link_id)
@@ -178,7 +180,11 @@ class Visits:
         changed = ("status", "authorizing_at", "connection_type", "transport", "states", "abandon_at")
         store.change_visit(tx, visit, VisitMoved(), **{name: getattr(moved, name) for name in changed})
         others = [moved if other.id == visit.id else other for other in link_visits]
-        store.change(tx, link, now, **store.settled(link, others))
+        values = store.settled(link, others)
+        if offers_number and link.phone_provisioning:
+            number = await reservations.reserve(tx, tenant_id, link_id, link.country_isos, now)
+            values["warnings"] = link.warned(without_number=number is None)
+        store.change(tx, link, now, **values)
         state = state_of(browser, moved)
         tx.must(
             VisitMoved(), store.ADD_STATE, ids.digest(state), tenant_id, link_id, visit.id, visit.browser_hash,
