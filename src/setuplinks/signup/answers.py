@@ -5,10 +5,9 @@ Owns the headers of every signup page. What a page shows stands in `views` and t
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from setuplinks.core.randomness import random_bytes
 from setuplinks.meta.embedded_signup import csp_sources
@@ -30,6 +29,7 @@ COMMON = {
 SIGN_IN = {**COMMON, "Referrer-Policy": "strict-origin", "Cross-Origin-Opener-Policy": "same-origin-allow-popups"}
 # With `no-referrer` browsers send `Origin: null` on our own form posts, so the link pages say `same-origin`.
 CALLBACK = {**COMMON, "Cross-Origin-Opener-Policy": "unsafe-none"}
+NONCE = "{nonce}"
 HSTS = "max-age=31536000; includeSubDomains"
 
 
@@ -41,17 +41,15 @@ class Answers:
         self._https = settings.public_url.startswith("https://")
         self._sdk = csp_sources(settings.meta_sdk_url, settings.meta_dialog_url, settings.meta_graph_url)
         self._form_action = " ".join(["'self'", *self._sdk["form-action"]])
-        self._plain = self._policy(None, "{nonce}")
+        self._plain = self._policy(None, NONCE).encode().split(NONCE.encode())
 
     def page(self, page: Page, status: int = 200, headers: Mapping[str, str] = COMMON) -> Response:
         """The page as HTML under its own policy."""
         nonce = urlsafe_b64encode(random_bytes(18)).decode()
+        policy = nonce.encode().join(self._plain)
         if isinstance(page, SignIn):
-            headers = SIGN_IN
-        response = HTMLResponse(self._renderer.render(page, nonce), status)
-        response.raw_headers += _encoded(tuple(headers.items()))
-        policy = self._policy(page, nonce) if isinstance(page, SignIn) else self._plain.replace("{nonce}", nonce)
-        response.raw_headers.append((b"content-security-policy", policy.encode()))
+            headers, policy = SIGN_IN, self._policy(page, nonce).encode()
+        response = _Document(self._renderer.render(page, nonce).encode(), status, _encoded(headers), policy)
         return self._finished(response)
 
     def see_other(self, location: str, headers: Mapping[str, str] = COMMON) -> Response:
@@ -95,7 +93,26 @@ class Answers:
         return "; ".join(f"{name} {value}" for name, value in rules.items())
 
 
-@lru_cache(maxsize=16)
-def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
-    """Headers as they go over the wire; the same few sets stand under every page."""
-    return [(name.lower().encode(), value.encode()) for name, value in headers]
+class _Document(Response):
+    """An HTML page whose headers are bytes already; Starlette's own way makes them anew for each answer."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]], policy: bytes) -> None:
+        self.status_code, self.body, self.background = status, body, None
+        self.raw_headers = [
+            (b"content-type", b"text/html; charset=utf-8"), (b"content-length", b"%d" % len(body)),
+            (b"content-security-policy", policy), *headers,
+        ]  # fmt: skip
+
+
+def _encoded(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Headers as they go over the wire."""
+    kept = _ENCODED.get(id(headers))
+    return kept if kept is not None else _in_bytes(headers)
+
+
+def _in_bytes(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+# By identity: these sets are constants, and they stand under nearly every page.
+_ENCODED = {id(headers): _in_bytes(headers) for headers in (COMMON, SIGN_IN, CALLBACK)}
