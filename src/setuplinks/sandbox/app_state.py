@@ -40,7 +40,10 @@ class AppSettings:
 
 def settings_at_start(config: SandboxConfig) -> AppSettings:
     """As a careful operator would have filled them in."""
-    host = urlsplit(config.public_url or "").hostname
+    try:
+        host = urlsplit(config.public_url or "").hostname
+    except ValueError:  # an address that is none: notifications will say so
+        host = None
     return AppSettings(
         domains=[host] if host else [],
         deauthorize_url=f"{config.public_url.rstrip('/')}/meta/deauthorize" if config.public_url else None,
