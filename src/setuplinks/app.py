@@ -18,17 +18,27 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.outbound import Outbound
 from setuplinks.core.vault import Rewrapper, Vault
 from setuplinks.customers import api as customers_api
+from setuplinks.doctor import api as doctor_api
+from setuplinks.doctor.desk import Desk
 from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
+from setuplinks.meta.partner import Partner
 from setuplinks.meta.secret import Secret
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import notification_routes
 from setuplinks.notifications.app_callbacks import AppCallbacks
 from setuplinks.notifications.routing import Router
 from setuplinks.notifications.runner import NotificationRunner
+from setuplinks.number_pool.api import PoolRoutes
+from setuplinks.number_pool.runner import PoolRunner
+from setuplinks.number_pool.service import NumberPool
 from setuplinks.provisioning.api import CrossingRoutes, reconnect_router
 from setuplinks.provisioning.disconnect import Disconnects
+from setuplinks.provisioning.expiring import ExpiryRunner
 from setuplinks.provisioning.finish import Finisher
+from setuplinks.provisioning.health import HealthChecks, HealthRunner
+from setuplinks.provisioning.live_health import LiveHealth, health_router
+from setuplinks.provisioning.observing import Observer
 from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
 from setuplinks.provisioning.pending import PendingRunner
 from setuplinks.provisioning.questions import Questions
@@ -85,6 +95,8 @@ class Service:
     questions: Questions
     offboarding: Offboarding
     disconnects: Disconnects
+    live_health: LiveHealth
+    number_pool: NumberPool
     workers: Workers
 
     @property
@@ -129,6 +141,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         settings.meta_graph_url, settings.meta_graph_version, settings.meta_app_id,
         Secret(settings.meta_app_secret.get_secret_value()), clock=clock,
     )  # fmt: skip
+    partner = partner_of(settings, graph)
     outbound = outbound or Outbound(settings.outbound_networks)
     events = Events(db, vault, clock)
     links = SetupLinks(db, clock, vault, events, settings.public_url, settings.on_loopback)
@@ -136,17 +149,22 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     provisionings = Provisionings(db, clock, vault, events, graph, visits, links)
     offboarding = Offboarding(db, clock, vault, events, provisionings)
     disconnects = Disconnects(clock, vault, events, links)
+    observer = Observer(clock, events)
+    checks = HealthChecks(db, clock, vault, graph, observer, disconnects)
     router = Router(db, clock, events, Accounts(clock, events, disconnects, settings.meta_app_id))
     workers = Workers(
         db,
         [
             ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
-            PendingRunner(db, clock, vault, graph, events, disconnects),
+            PendingRunner(db, clock, vault, graph, observer, disconnects),
             NotificationRunner(db, clock, router, days=settings.retention_messages),
+            HealthRunner(db, clock, checks, every=settings.health_every, share=settings.health_usage_share),
+            ExpiryRunner(db, clock, events, disconnects),
             DeliveryRunner(db, vault, clock, events, outbound),
             ImageRunner(db, clock, outbound),
             LinkSweeper(db, clock, events),
             OffboardingRunner(db, clock, vault, graph),
+            PoolRunner(db, clock, partner),
             AnswerEraser(deps.idempotency, clock),
             Rewrapper(vault, clock),
             Retention(db, clock, event_days=settings.retention_events, attempt_days=settings.retention_attempts),
@@ -154,8 +172,16 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     )
     return Service(
         settings, deps, clock, graph, outbound, events, links, visits, provisionings,
-        Questions(clock, vault, provisionings), offboarding, disconnects, workers,
+        Questions(clock, vault, provisionings), offboarding, disconnects, LiveHealth(db, clock, checks),
+        NumberPool(db, clock, partner), workers,
     )  # fmt: skip
+
+
+def partner_of(settings: Settings, graph: Graph) -> Partner | None:
+    """The calls for the operator's own portfolio; None where its settings are missing."""
+    if settings.meta_business_id is None or settings.meta_system_token is None:
+        return None
+    return Partner(graph, settings.meta_business_id, Secret(settings.meta_system_token.get_secret_value()))
 
 
 class Application(FastAPI):
@@ -195,6 +221,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     install_problem_handlers(app)
     install_openapi(app, service.deps, title="setuplinks", version=version("setuplinks"), description=DESCRIPTION)
     crossing = CrossingRoutes(service.deps, service.provisionings, service.offboarding)
+    desk = Desk(service.settings, service.clock, service.db)
     # The order in which a request is held against the routes: the busiest first.
     landing, *pages = signup_routes.routes(room(service))
     app.router.routes.insert(0, landing)
@@ -206,8 +233,11 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         customers_api.router(service.deps),
         *crossing.routers(),
         reconnect_router(service.deps, service.disconnects),
+        health_router(service.deps, service.live_health),
         whatsapp_api.router(service.deps),
+        PoolRoutes(service.deps, service.number_pool).router(),
         webhooks_api.router(service.deps, service.outbound, service.events),
+        doctor_api.router(service.deps, desk),
     )
     app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
     callbacks = AppCallbacks(service.settings, service.db, service.clock, service.disconnects)

@@ -125,6 +125,14 @@ class Settings(BaseModel):
     retention_events: int = Field(90, ge=1, description="Days that events are kept.")
     retention_attempts: int = Field(30, ge=1, description="Days that delivery attempts are kept.")
 
+    health_every: int = Field(
+        12, ge=1, le=168,
+        description="Hours between two looks at an account. A look is three calls of the account's 200 an hour.",
+    )  # fmt: skip
+    health_usage_share: int = Field(
+        50, ge=1, le=100, description="Percent of Meta's rate limits at which looks at accounts rest."
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
     log_format: Literal["auto", "json", "plain"] = Field("auto", description="JSON lines, plain lines, or by terminal.")
     help_url: str | None = Field(None, description="Help page that the signup pages link to.")
@@ -186,6 +194,11 @@ class Settings(BaseModel):
     def key_ring(self) -> KeyRing:
         """The master keys, ready for the vault."""
         return KeyRing.parse(self.master_keys.get_secret_value())
+
+    @property
+    def has_partner(self) -> bool:
+        """True where calls for the operator's own portfolio can be made: automatic recovery and the number pool."""
+        return self.meta_business_id is not None and self.meta_system_token is not None
 
     @property
     def on_loopback(self) -> bool:

@@ -14,6 +14,7 @@ from setuplinks.core.problems import NotFound
 from setuplinks.core.vault import Sealer
 from setuplinks.customers import store as customers
 from setuplinks.customers.models import Connection, Customer
+from setuplinks.number_pool import reservations
 from setuplinks.provisioning import store
 from setuplinks.provisioning.models import Facts, Provisioning, RunMoved, SeenNumber
 from setuplinks.setup_links import store as links
@@ -174,6 +175,9 @@ class Finisher:
             "phase": Phase.COMPLETED, "completed_at": now, "ended_at": now, "due_at": None, "url_secret": None,
             "resulting_waba_id": done.waba.id, "resulting_phone_ids": ids,
         }  # fmt: skip
+        if link.phone_provisioning:
+            connected = [number.display_phone_number_normalized for number in chosen]
+            await reservations.settle(done.tx, link.id, connected, now)
         links.change(done.tx, link, now, **columns)
         display = chosen[0].display_phone_number if chosen else None
         active = any(number.status == "active" for number in chosen) or done.customer.connection == "connected"

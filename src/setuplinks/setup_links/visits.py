@@ -158,7 +158,8 @@ class Visits:
     ) -> tuple[Visit, str]:  # fmt: skip
         """Row 4: the browser is about to go to Meta. Answers the visit and a fresh `state`.
 
-        `offers_number`: the sign-in can name a number of the pool; the link takes one, or is warned that none is free.
+        `offers_number`: the sign-in can name a number of the pool; a link that provisions
+        takes one, or is warned that none is free.
         Raises VisitClosed where the visit is over or the link has ended, PoolNumberMoved where others took the number.
         """
         now = self._clock.now()
@@ -181,8 +182,10 @@ class Visits:
         store.change_visit(tx, visit, VisitMoved(), **{name: getattr(moved, name) for name in changed})
         others = [moved if other.id == visit.id else other for other in link_visits]
         values = store.settled(link, others)
-        if offers_number and link.phone_provisioning:
-            number = await reservations.reserve(tx, tenant_id, link_id, link.country_isos, now)
+        if link.phone_provisioning and connection_type == "dedicated":
+            number = None
+            if offers_number:
+                number = await reservations.reserve(tx, tenant_id, link_id, link.country_isos, now)
             values["warnings"] = link.warned(without_number=number is None)
         store.change(tx, link, now, **values)
         state = state_of(browser, moved)

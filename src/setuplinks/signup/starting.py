@@ -7,6 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from setuplinks.meta.embedded_signup import COEXISTENCE, dialog_url, extras
+from setuplinks.number_pool.models import PoolNumberMoved
+from setuplinks.number_pool.reservations import reserved_for
 from setuplinks.setup_links.machine import WAITING, WORKING
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.setup_links.visits import VisitClosed
@@ -15,6 +17,8 @@ from setuplinks.signup.in_app import app_around
 from setuplinks.signup.room import Room
 from setuplinks.signup.showing import Shown
 from setuplinks.whatsapp.store import FIND_NUMBER
+
+NUMBER_TRIES = 4  # each runs twice; then the link goes on without a number
 
 
 class Starting:
@@ -59,17 +63,27 @@ class Starting:
         if wait is not None:  # each one writes a state and a line of the timeline
             return room.too_many(wait)
         transport = self._transport(request, connection_type, transport)
-        redirect_uri = self._redirect_uri_of(transport, link)
         try:
-            _, state = await room.db.unit(
-                room.visits.authorize, link.tenant_id, link.id, browser.secret, connection_type, transport,
-                redirect_uri,
-            )  # fmt: skip
+            state = await self._state(link, browser, connection_type, transport)
         except VisitClosed:
             return room.answers.see_other(here)
         if transport == "popup":
             return room.answers.see_other(here)
         return room.answers.see_other(await self.dialog(link, connection_type, state))
+
+    async def _state(self, link: SetupLink, browser: Browser, connection_type: str, transport: str) -> str:
+        """A fresh state, and for a customer without a number one of the pool where the sign-in can name it."""
+        room = self._room
+        given = (link.tenant_id, link.id, browser.secret, connection_type, transport)
+        redirect_uri = self._redirect_uri_of(transport, link)
+        offers = transport == "popup" or room.settings.meta_page_extras == "on"
+        offers = offers and room.settings.has_partner and connection_type != COEXISTENCE
+        for _ in range(NUMBER_TRIES if offers and link.phone_provisioning else 0):
+            try:
+                return (await room.db.unit(room.visits.authorize, *given, redirect_uri, offers_number=True))[1]
+            except PoolNumberMoved:  # other links took the number at this moment; there may be another
+                continue
+        return (await room.db.unit(room.visits.authorize, *given, redirect_uri))[1]
 
     async def dialog(self, link: SetupLink, connection_type: str, state: str) -> str:
         """The full-page dialog's address."""
@@ -85,12 +99,16 @@ class Starting:
         )
 
     async def extras(self, link: SetupLink, connection_type: str) -> dict[str, object]:
-        """Embedded Signup's `extras`; a reconnect leads to its own account."""
+        """Embedded Signup's `extras`; a reconnect leads to its own account, a link may have a number of the pool."""
         waba_id = None
         if link.reconnect_phone_id is not None:
             row = await self._room.db.one(FIND_NUMBER, link.tenant_id, link.reconnect_phone_id)
             waba_id = row["meta_waba_id"] if row else None
-        return extras(connection_type, link.prefill, waba_id=waba_id)
+        number = None
+        if link.phone_provisioning and connection_type != COEXISTENCE and self._room.settings.has_partner:
+            number = await reserved_for(self._room.db, link.id)
+        preverified_ids = (number.preverified_id,) if number is not None else ()
+        return extras(connection_type, link.prefill, waba_id=waba_id, preverified_ids=preverified_ids)
 
     def may_use_page(self, connection_type: str | None) -> bool:
         """Whether the full page can lead to this connection type: without extras it knows no coexistence."""
