@@ -94,27 +94,31 @@ class Disconnects:
         off = [self._change(tx, number, cut_off(number, reason, now), now) for number in cut]
         if off:
             await self._settle_customer(tx, account.customer, off)
-            made = await self._way_back(tx, off[0])
+            way_back = await self.way_back(tx, off[0])
             audience = await self._events.load(tx, tenant_id)
-            more = {"reason": reason, **_way_back_data(made), "detail": detail or {}}
+            more = {"reason": reason, **way_back, "detail": detail or {}}
             for number in off:
                 await self._tell(tx, audience, account, "whatsapp.phone_number.disconnected", number, more)
         return Outcome(tuple(off), moved)
 
     async def bring_back(
-        self, tx: Unit, tenant_id: int, waba_id: int, reason: Reason, *, told_at: int | None = None,
-        detail: dict[str, Any] | None = None,
+        self, tx: Unit, tenant_id: int, waba_id: int, reason: Reason, *, phone_id: int | None = None,
+        told_at: int | None = None, detail: dict[str, Any] | None = None,
     ) -> Outcome:  # fmt: skip
-        """Meta takes back what it took: numbers that were cut off for this reason live again, `reconnected` each.
+        """Meta takes back what it took: numbers (or the one) that were cut off for this reason live again.
 
-        The token is the one that they had. Raises NumberMoved.
+        One `reconnected` each; the token is the one that they had. Raises NumberMoved.
         """
         now = self._clock.now()
         account = await self._account(tx, tenant_id, waba_id)
         if account is None or account.is_older(told_at):
             return Outcome(stale=account is not None)
-        dead = [n for n in account.numbers if n.status == "disconnected" and n.disconnect_reason == reason]
-        status = "active" if reason in _WABA_STATUS else None
+        dead = [
+            n
+            for n in account.numbers
+            if n.status == "disconnected" and n.disconnect_reason == reason and phone_id in {None, n.id}
+        ]
+        status = "active" if reason in _WABA_STATUS and phone_id is None else None
         moved = self._move_waba(tx, account.waba, status, told_at, now)
         alive = [self._change(tx, number, restored(number, now), now) for number in dead]
         if alive:
@@ -144,12 +148,16 @@ class Disconnects:
         body = NewSetupLink(reconnect_phone_number_id=Id(number.id))
         return await self._links.create(tx, sealer, tenant_id, number.customer_id, body, actor)
 
-    async def _way_back(self, tx: Unit, number: PhoneNumber) -> Made | None:
-        """None where nobody gets links: the tenant is suspended, or the customer is not active."""
+    async def way_back(self, tx: Unit, number: PhoneNumber) -> dict[str, Any]:
+        """What an event says of the way back: `reconnect_url` and the link's id.
+
+        Both are None where nobody gets links: the tenant is suspended, or the customer is not active.
+        """
         try:
-            return await self.reconnect_link(tx, number.tenant_id, number.id, SYSTEM)
+            made = await self.reconnect_link(tx, number.tenant_id, number.id, SYSTEM)
         except (CustomerInactive, TenantSuspended):
-            return None
+            return {"reconnect_url": None, "reconnect_setup_link_id": None}
+        return {"reconnect_url": made.url, "reconnect_setup_link_id": made.link.id}
 
     async def _account(self, tx: Unit, tenant_id: int, waba_id: int) -> _Account | None:
         waba = await whatsapp.waba(tx, tenant_id, waba_id)
@@ -195,10 +203,3 @@ class Disconnects:
             tx, audience, event_type, {**data, **more}, customer_id=number.customer_id, phone_id=number.id,
             link_id=number.link_id, secret="reconnect_url" in more,
         )  # fmt: skip
-
-
-def _way_back_data(made: Made | None) -> dict[str, Any]:
-    return {
-        "reconnect_url": made.url if made else None,
-        "reconnect_setup_link_id": made.link.id if made else None,
-    }

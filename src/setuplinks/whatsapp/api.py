@@ -1,78 +1,22 @@
 """The JSON routes of WABAs and phone numbers that only read: what a success page polls.
 
-Owns their shapes on the wire. What deletes or checks a number crosses features and stands in `provisioning/api`.
+What deletes or checks a number crosses features and stands in `provisioning/api`.
 """
-
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from setuplinks.core import wire
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import NotFound
-from setuplinks.core.wire import Moment
 from setuplinks.customers import service as customers
 from setuplinks.tenants import openapi
 from setuplinks.tenants.context import Deps
 from setuplinks.tenants.routes import Call, Routes, listing, of, of_tenant, reply
 from setuplinks.whatsapp.models import NUMBER_STATUSES, PhoneNumber, Waba
 from setuplinks.whatsapp.store import FIND_NUMBER, FIND_WABA, LIST_NUMBERS, LIST_WABAS
+from setuplinks.whatsapp.views import PhoneNumberView, WabaView
 
 BY_STATUS = openapi.Query("status", f"Only numbers of this status: {', '.join(NUMBER_STATUSES)}.")
-
-
-class ReadinessView(wire.View):
-    """One check of a number: passed or not, since when, and if not, who must act."""
-
-    check: str
-    passed: bool
-    since: Moment
-    who_must_act: str | None
-    message: str
-
-
-class PhoneNumberView(wire.View):
-    """A phone number."""
-
-    id: int
-    tenant_id: int
-    customer_id: int
-    waba_id: int
-    meta_waba_id: str
-    meta_phone_number_id: str
-    display_phone_number: str | None
-    display_phone_number_normalized: str | None
-    verified_name: str | None
-    name_status: str | None
-    quality_rating: str | None
-    throughput_tier: str | None
-    messaging_limit: str | None
-    connection_type: str
-    is_coexistence: bool
-    is_official_business_account: bool
-    status: str
-    disconnect_reason: str | None
-    readiness: list[ReadinessView]
-    token_expires_at: Moment | None
-    connected_at: Moment | None
-
-
-class WabaView(wire.View):
-    """A WhatsApp Business Account, as one customer connected it."""
-
-    id: int
-    tenant_id: int
-    customer_id: int
-    meta_waba_id: str
-    name: str | None
-    currency: str | None
-    timezone_id: str | None
-    business_id: str | None
-    account_review_status: str | None
-    status: str
-    connection_type: str
-    created_at: Moment
 
 
 def router(deps: Deps) -> APIRouter:
@@ -124,7 +68,7 @@ async def list_customer_wabas(call: Call) -> Response:
     await customers.read(call.deps.db, call.tenant_id, call.id)
     page = call.page()
     rows = await call.deps.db.read(LIST_WABAS, call.tenant_id, call.id, page.at, page.id, page.limit + 1)
-    return listing(rows, page, lambda row: Waba.of(row).answer())
+    return listing(rows, page, lambda row: WabaView.of(Waba.of(row)))
 
 
 async def get_waba(call: Call) -> Response:
@@ -132,7 +76,7 @@ async def get_waba(call: Call) -> Response:
     row = await call.deps.db.one(FIND_WABA, call.tenant_id, call.id)
     if row is None:
         raise NotFound("There is no such WABA.")
-    return reply(Waba.of(row).answer())
+    return reply(WabaView.of(Waba.of(row)))
 
 
 async def get_phone_number(call: Call) -> Response:
@@ -143,5 +87,5 @@ async def get_phone_number(call: Call) -> Response:
     return reply(_number(row))
 
 
-def _number(row: Row) -> dict[str, Any]:
-    return PhoneNumber.of(row).answer()
+def _number(row: Row) -> PhoneNumberView:
+    return PhoneNumberView.of(PhoneNumber.of(row))

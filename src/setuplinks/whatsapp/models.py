@@ -1,6 +1,6 @@
 """What a customer ends up with: a WABA, its phone numbers, and the credential that reaches them.
 
-Owns the shapes and their API view. Meta's ids are strings (`meta_…`), ours are integers.
+Owns the typed rows; how the API shows them stands in `views`. Meta's ids are strings (`meta_…`), ours are integers.
 """
 
 import json
@@ -9,7 +9,6 @@ from typing import Any
 
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import Conflict
-from setuplinks.core.wire import instant
 
 # A connected number belongs to one customer of the installation; `available` and `deleted` rows hold nothing.
 CONNECTED = ("pending", "active", "disconnected")
@@ -55,23 +54,6 @@ class Waba:
         """The typed row."""
         return cls(**{name: row[name] for name in cls.__dataclass_fields__})
 
-    def answer(self) -> dict[str, Any]:
-        """The WABA as the API answers it."""
-        return {
-            "id": self.id,
-            "tenantId": self.tenant_id,
-            "customerId": self.customer_id,
-            "metaWabaId": self.meta_waba_id,
-            "name": self.name,
-            "currency": self.currency,
-            "timezoneId": self.timezone_id,
-            "businessId": self.business_id,
-            "accountReviewStatus": self.account_review_status,
-            "status": self.status,
-            "connectionType": self.connection_type,
-            "createdAt": instant(self.created_at),
-        }
-
 
 @dataclass(frozen=True)
 class PhoneNumber:
@@ -104,12 +86,17 @@ class PhoneNumber:
     updated_at: int
     version: int
     token_expires_at: int | None = None
+    meta_status: str | None = None  # CONNECTED, FLAGGED, RESTRICTED …, as Meta has it
+    observed_at: int | None = None  # when the question left whose answer stands here; None before the first look
+    missing_since: int | None = None  # Meta knew no such number; cut off at a second look
+    history: dict[str, Any] | None = None  # phase, progress, declined, updated_at
 
     @classmethod
     def of(cls, row: Row) -> "PhoneNumber":
         """The typed row; `token_expires_at` where the read joined the credential."""
         values = {name: row[name] for name in cls.__dataclass_fields__ if name != "token_expires_at"}
         values["readiness"] = json.loads(row["readiness"])
+        values["history"] = json.loads(row["history"]) if row["history"] else None
         for name in ("is_coexistence", "is_official_business_account", "registered"):
             values[name] = bool(row[name])
         if "token_expires_at" in row.keys():  # noqa: SIM118 - a driver's row iterates over values
@@ -120,32 +107,6 @@ class PhoneNumber:
     def is_connected(self) -> bool:
         """True where the customer holds the number."""
         return self.status in CONNECTED
-
-    def answer(self) -> dict[str, Any]:
-        """The number as the API answers it."""
-        return {
-            "id": self.id,
-            "tenantId": self.tenant_id,
-            "customerId": self.customer_id,
-            "wabaId": self.waba_id,
-            "metaWabaId": self.meta_waba_id,
-            "metaPhoneNumberId": self.meta_phone_number_id,
-            "displayPhoneNumber": self.display_phone_number,
-            "displayPhoneNumberNormalized": self.display_phone_number_normalized,
-            "verifiedName": self.verified_name,
-            "nameStatus": self.name_status,
-            "qualityRating": self.quality_rating,
-            "throughputTier": self.throughput_tier,
-            "messagingLimit": self.messaging_limit,
-            "connectionType": self.connection_type,
-            "isCoexistence": self.is_coexistence,
-            "isOfficialBusinessAccount": self.is_official_business_account,
-            "status": self.status,
-            "disconnectReason": self.disconnect_reason,
-            "readiness": self.readiness,
-            "tokenExpiresAt": None if self.token_expires_at is None else instant(self.token_expires_at),
-            "connectedAt": None if self.connected_at is None else instant(self.connected_at),
-        }
 
 
 def normalized(display: str | None) -> str | None:

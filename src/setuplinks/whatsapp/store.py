@@ -6,8 +6,10 @@ Reads return typed rows; writes are appended to the caller's unit.
 import json
 from typing import Any
 
+from setuplinks.core.clock import HOUR
 from setuplinks.core.db.database import Claim, Database
-from setuplinks.core.db.unit import Unit
+from setuplinks.core.db.unit import Row, Unit
+from setuplinks.whatsapp.expiry import FIRST_WORD
 from setuplinks.whatsapp.models import NumberMoved, NumberTaken, PhoneNumber, Waba
 
 _NUMBER = (
@@ -33,7 +35,7 @@ LIST_WABAS = (
 FIND_WABA = "SELECT * FROM waba WHERE tenant_id = $1 AND id = $2"
 FIND_WABA_BY_META = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND meta_waba_id = $3"
 WABAS_OF_CUSTOMER = "SELECT * FROM waba WHERE tenant_id = $1 AND customer_id = $2 AND status <> 'deleted' ORDER BY id"
-FIND_CREDENTIAL = "SELECT token, token_expires_at, version FROM credential WHERE tenant_id = $1 AND waba_id = $2"
+FIND_CREDENTIAL = "SELECT * FROM credential WHERE tenant_id = $1 AND waba_id = $2"
 # What a notification names leads to whoever holds the number, or has connected the WABA, in any tenant.
 _HELD = _NUMBER + "JOIN connected_number h ON h.tenant_id = p.tenant_id AND h.phone_id = p.id "
 HELD_NUMBER = _HELD + "WHERE h.meta_phone_number_id = $1"
@@ -42,6 +44,15 @@ WABAS_OF_META = "SELECT * FROM waba WHERE meta_waba_id = $1 AND status <> 'delet
 WABA_TIMES = (
     "SELECT w.account_event_at, c.obtained_at FROM waba w "
     "LEFT JOIN credential c ON c.tenant_id = w.tenant_id AND c.waba_id = w.id WHERE w.tenant_id = $1 AND w.id = $2"
+)
+# Everything that we know of one of Meta's WABAs, in any tenant; `alive`: connected numbers that are not cut off.
+KNOWN_OF_META = (
+    "SELECT w.tenant_id, w.id, w.customer_id, w.business_id, w.status, w.updated_at, w.account_event_at, "
+    "c.obtained_at, (SELECT COUNT(*) FROM connected_number h "
+    "JOIN phone_number p ON p.tenant_id = h.tenant_id AND p.id = h.phone_id WHERE h.meta_waba_id = w.meta_waba_id "
+    "AND h.tenant_id = w.tenant_id AND h.customer_id = w.customer_id AND p.status <> 'disconnected') AS alive "
+    "FROM waba w LEFT JOIN credential c ON c.tenant_id = w.tenant_id AND c.waba_id = w.id "
+    "WHERE w.meta_waba_id = $1 ORDER BY w.tenant_id, w.id"
 )
 CREDENTIALS_OF_USER = "SELECT tenant_id, waba_id FROM credential WHERE meta_user_id = $1 ORDER BY tenant_id, waba_id"
 WHO_HOLDS = "SELECT tenant_id, customer_id, phone_id FROM connected_number WHERE meta_phone_number_id = $1"
@@ -58,24 +69,28 @@ RENEW_WABA = (
     "status = 'active', connection_type = $9, updated_at = $10, version = version + 1 "
     "WHERE tenant_id = $1 AND id = $2 AND version = $3"
 )
-PUT_CREDENTIAL = (
-    "INSERT INTO credential (tenant_id, waba_id, token, token_expires_at, obtained_at, meta_user_id) "
-    "VALUES ($1, $2, $3, $4, $5, $6) "
+FIRST_CHECK = HOUR  # after a grant: names and limits have settled, and a grant that was undone at once is found
+# A new grant begins anew: what was known of the old token's end and health is of no use.
+PUT_CREDENTIAL = (  # the parts set in are this module's own
+    "INSERT INTO credential (tenant_id, waba_id, token, token_expires_at, obtained_at, meta_user_id, warn_at, due_at) "  # noqa: S608
+    f"VALUES ($1, $2, $3, $4, $5, $6, {FIRST_WORD}, CAST($5 AS BIGINT) + {FIRST_CHECK}) "
     "ON CONFLICT (tenant_id, waba_id) DO UPDATE SET token = excluded.token, "
     "token_expires_at = excluded.token_expires_at, obtained_at = excluded.obtained_at, "
-    "meta_user_id = excluded.meta_user_id, version = credential.version + 1"
+    "meta_user_id = excluded.meta_user_id, warn_at = excluded.warn_at, due_at = excluded.due_at, lease_until = NULL, "
+    "tries = 0, checked_at = NULL, unasked = NULL, version = credential.version + 1"
 )
 ERASE_CREDENTIAL = "DELETE FROM credential WHERE tenant_id = $1 AND waba_id = $2"
 CLOSE_WABA = (
     "UPDATE waba SET status = 'deleted', updated_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2"
 )
-_WABA_CHANGES = frozenset({"account_review_status", "status", "account_event_at"})
+_WABA_CHANGES = frozenset({"account_review_status", "status", "account_event_at", "name"})
 _ADD_COLUMNS = (
     "customer_id", "waba_id", "meta_waba_id", "meta_phone_number_id", "display_phone_number",
     "display_phone_number_normalized", "verified_name", "name_status", "quality_rating", "throughput_tier",
     "messaging_limit", "connection_type", "is_coexistence", "is_official_business_account", "status",
     "disconnect_reason", "readiness", "pin", "registered", "link_id", "connected_at", "due_at",
 )  # fmt: skip
+_LATER_COLUMNS = ("lease_until", "meta_status", "observed_at", "missing_since")
 ADD_NUMBER = (
     f"INSERT INTO phone_number (tenant_id, id, created_at, updated_at, {', '.join(_ADD_COLUMNS)}) "  # noqa: S608
     f"VALUES ($1, $2, $3, $3, {', '.join(f'${n}' for n in range(4, 4 + len(_ADD_COLUMNS)))}) "
@@ -88,6 +103,34 @@ CLAIM_PENDING = Claim(
     sqlite=(f"{_TAKE}{_PICK}) RETURNING *",),
     postgres=f"{_TAKE}{_PICK} FOR UPDATE SKIP LOCKED) RETURNING *",
 )
+# Nothing is new: only that it was looked at. Guarded, so that it never says so of facts that are newer than the look.
+SEEN_AGAIN = "UPDATE phone_number SET observed_at = $4 WHERE tenant_id = $1 AND id = $2 AND version = $3"
+MOVE_HISTORY = "UPDATE phone_number SET history = $3 WHERE tenant_id = $1 AND id = $2 AND COALESCE(history, '') = $4"
+# -- the due rows of a credential: one for all numbers of its WABA ---------------------------------------------------
+_OVERDUE = "due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)"
+_TAKE_CHECK = "UPDATE credential SET lease_until = $2, tries = tries + 1, checked_at = $1 WHERE "
+_PICK_CHECK = f"SELECT tenant_id, waba_id FROM credential WHERE {_OVERDUE} ORDER BY due_at LIMIT $3"  # noqa: S608
+CLAIM_CHECK = Claim(
+    sqlite=(f"{_TAKE_CHECK}(tenant_id, waba_id) IN ({_PICK_CHECK}) RETURNING *",),
+    postgres=f"{_TAKE_CHECK}(tenant_id, waba_id) IN ({_PICK_CHECK} FOR UPDATE SKIP LOCKED) RETURNING *",
+)
+# One WABA now, for somebody who waits: unless it is being checked, or was a moment ago ($5). Its due row stays.
+_TAKE_ONE = (
+    "UPDATE credential SET lease_until = $2, checked_at = $1 WHERE tenant_id = $3 AND waba_id = $4 "
+    "AND (lease_until IS NULL OR lease_until <= $1) AND (checked_at IS NULL OR checked_at <= $5) RETURNING *"
+)
+CLAIM_CHECK_NOW = Claim(sqlite=(_TAKE_ONE,), postgres=_TAKE_ONE)
+# The token is still the one that was asked about; what a look found stands in the same unit. $6: parts not answered.
+CHECKED = (
+    "UPDATE credential SET due_at = $4, lease_until = NULL, tries = $5, unasked = $6 "
+    "WHERE tenant_id = $1 AND waba_id = $2 AND version = $3"
+)
+CREDENTIAL_STANDS = "UPDATE credential SET version = version WHERE tenant_id = $1 AND waba_id = $2 AND version = $3"
+MOVE_END = (
+    "UPDATE credential SET token_expires_at = $4, warn_at = $5 WHERE tenant_id = $1 AND waba_id = $2 AND version = $3"
+)
+DUE_WORDS = "SELECT * FROM credential WHERE warn_at <= $1 ORDER BY warn_at LIMIT $2"
+WORD_SAID = "UPDATE credential SET warn_at = $5 WHERE tenant_id = $1 AND waba_id = $2 AND version = $3 AND warn_at = $4"
 LOOK_LATER = "UPDATE phone_number SET due_at = $3, lease_until = NULL WHERE tenant_id = $1 AND id = $2"
 HOLD = (
     "INSERT INTO connected_number (meta_phone_number_id, tenant_id, customer_id, phone_id, meta_waba_id) "
@@ -132,7 +175,7 @@ def add_number(tx: Unit, tenant_id: int, phone_id: int, now: int, values: dict[s
 
 def change_number(tx: Unit, found: PhoneNumber, now: int, values: dict[str, Any]) -> None:
     """Changes a number where it still is as it was read, else NumberMoved. Once in a unit for each number."""
-    if unknown := set(values) - {*_ADD_COLUMNS, "lease_until"}:
+    if unknown := set(values) - {*_ADD_COLUMNS, *_LATER_COLUMNS}:
         raise ValueError(f"no such columns: {unknown}")
     sets = ", ".join(f"{name} = ${position}" for position, name in enumerate(values, 5))
     text = (
@@ -153,6 +196,11 @@ def change_waba(tx: Unit, found: Waba, now: int, values: dict[str, Any]) -> None
         "WHERE tenant_id = $1 AND id = $2 AND version = $3"
     )
     tx.must(NumberMoved(), text, found.tenant_id, found.id, found.version, now, *values.values())
+
+
+def same_token(tx: Unit, credential: Row) -> None:
+    """What this unit writes holds only if the credential is still the one that was read, else NumberMoved."""
+    tx.must(NumberMoved(), CREDENTIAL_STANDS, credential["tenant_id"], credential["waba_id"], credential["version"])
 
 
 def hold(tx: Unit, tenant_id: int, customer_id: int, phone_id: int, meta_number: str, meta_waba: str) -> None:
