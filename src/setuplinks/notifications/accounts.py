@@ -163,5 +163,4 @@ def _with_name(number: PhoneNumber, name_status: str, now: int) -> list[dict[str
     """The checks with the one of the name made anew."""
     facts = readiness.Facts(True, True, True, name_status, None, None)
     named = [check for check in readiness.checks(facts) if check.check == "name"]
-    [fresh] = readiness.rows(named, number.readiness, now)
-    return [fresh if row["check"] == "name" else row for row in number.readiness]
+    return readiness.rows(named, number.readiness, now)
