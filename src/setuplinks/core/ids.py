@@ -12,7 +12,7 @@ from setuplinks.core.randomness import random_bits
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _lock = threading.Lock()
-_last = [0, 0]
+_last = [0, 0, 0]  # the ms that was given last, the one that was written for it, the count within that
 
 
 def uuid4() -> str:
@@ -21,15 +21,20 @@ def uuid4() -> str:
 
 
 def uuid7(now: int) -> str:
-    """A UUIDv7 (RFC 9562) of the instant `now` (µs): 48 bits of ms, 12 that count within one ms, 62 random."""
-    millisecond = now // 1_000
+    """A UUIDv7 (RFC 9562) of the instant `now` (µs): 48 bits of ms, 12 that count within one ms, 62 random.
+
+    Ids of one ms stand in the order in which this process made them. Where 12 bits do not suffice, the ms that is
+    written runs ahead (RFC 9562, 6.2).
+    """
+    given = now // 1_000
     with _lock:
-        if millisecond == _last[0] and _last[1] < 0xFFF:
-            _last[1] += 1
+        if given != _last[0]:
+            _last[:] = given, given, random_bits(11)
+        elif _last[2] < 0xFFF:
+            _last[2] += 1
         else:
-            _last[0] = millisecond
-            _last[1] = random_bits(11)
-        sequence = _last[1]
+            _last[1:] = _last[1] + 1, 0
+        _, millisecond, sequence = _last
     value = (millisecond & 0xFFFFFFFFFFFF) << 80 | 7 << 76 | sequence << 64 | 2 << 62 | random_bits(62)
     return _dashed(value)
 
