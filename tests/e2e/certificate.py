@@ -12,15 +12,15 @@ from cryptography.x509.oid import NameOID
 from tests.support.loopback import Certificate
 
 
-def self_signed(folder: Path) -> Certificate:
-    """Writes certificate and key into the folder; good for a day of the machine's own clock."""
+def self_signed(folder: Path, days: int = 1) -> Certificate:
+    """Writes certificate and key into the folder; good for so many days of the machine's own clock."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

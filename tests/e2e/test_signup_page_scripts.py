@@ -26,7 +26,13 @@ BRAND = sample_brand()
 PAGES = sample_pages(BRAND)
 FINISH = json.dumps({"type": "WA_EMBEDDED_SIGNUP", "event": "FINISH", "data": {"waba_id": "1"}})
 CANCEL = json.dumps({"type": "WA_EMBEDDED_SIGNUP", "event": "CANCEL", "data": {"current_step": "PERMISSIONS"}})
-# Meta's side: a window that does in turn what the test wrote into `acts`; ["message", text], ["code", code], ["null"].
+NEWS = json.dumps({"type": "WA_EMBEDDED_SIGNUP", "event": "STEP_CHANGED", "data": {"current_step": "PERMISSIONS"}})
+FOREIGN = (
+    "https://evilfacebook.com", "https://facebook.com.evil.example", "http://www.facebook.com", "http://facebook.com",
+    "https://www.facebook.com:8443", "https://facebook.com:8443", "http://localhost:9", "null", "", "https://facebook.co",
+)  # fmt: skip
+# Meta's side: a window that does in turn what the test wrote into `acts`; ["message", text], ["object", its JSON],
+# ["code", code], ["null"].
 SDK = """window.FB = {init(options) { window.inited = options; }, login(answered, options) {
   window.asked = options;
   if (%(blocked)s) { setTimeout(() => answered({authResponse: null, status: "unknown"}), 50); return; }
@@ -36,11 +42,13 @@ SDK = """window.FB = {init(options) { window.inited = options; }, login(answered
 WINDOW = """<!doctype html><title>Facebook</title><script>
 (async () => { for (const [kind, text] of %(acts)s) {
   if (kind === "message") opener.postMessage(text, "*");
+  if (kind === "object") opener.postMessage(JSON.parse(text), "*");
   if (kind === "code" || kind === "null") opener.postMessage("sdk:" + (text || ""), "*");
   await new Promise(done => setTimeout(done, 100));
 } })();</script>"""
 # What Meta's own second script does: it hands the window's code to the callback.
-RELAY = """addEventListener("message", event => {
+RELAY = """window.heard = 0; addEventListener("message", event => {
+  window.heard += 1;
   if (typeof event.data !== "string" || !event.data.startsWith("sdk:")) return;
   const code = event.data.slice(4);
   setTimeout(() => window.metasAnswer(code ? {authResponse: {code}} : {authResponse: null}), 1000 * !code);
@@ -224,11 +232,12 @@ async def test_without_a_script_every_form_still_leads_on(browser: Browser) -> N
     [
         ([["message", FINISH], ["code", "AQ1"]], "AQ1", FINISH),
         ([["code", "AQ1"], ["message", FINISH]], "AQ1", FINISH),
+        ([["object", FINISH], ["code", "AQ1"]], "AQ1", FINISH.replace(" ", "")),
         ([["code", "AQ1"]], "AQ1", None),
-        ([["message", FINISH]], None, FINISH),
+        ([["message", NEWS], ["code", "AQ1"], ["message", NEWS]], "AQ1", None),
         ([["message", "not json"], ["message", '{"type":"OTHER"}'], ["code", "AQ1"]], "AQ1", None),
     ],
-    ids=["message first", "code first", "no message", "no code", "other messages"],
+    ids=["message first", "code first", "an object", "no message", "news on the way", "other messages"],
 )
 async def test_code_and_message_are_sent_together_in_whatever_order_they_come(
     stage: Stage, acts: list[list[str]], code: str | None, message: str | None
@@ -242,6 +251,42 @@ async def test_code_and_message_are_sent_together_in_whatever_order_they_come(
     sent = await stage.sent("/signup/visit/complete")
     assert sent == {"state": "state-of-this-visit", "code": code, "message": message}
     await tab.wait_for_url("**/signup/visit/next")
+
+
+async def test_a_message_whose_code_does_not_come_says_what_to_do_and_a_late_code_is_still_taken(stage: Stage) -> None:
+    stage.answers["/signup/visit/complete"] = {"location": "/signup/visit/next"}
+    tab = await stage.context.new_page()
+    await tab.clock.install()
+    stage.page = PAGES["signin"]
+    stage.acts = [["message", FINISH]]
+    await tab.goto(f"{OURS}/signup/x")
+    await tab.wait_for_function("() => window.inited")
+    async with tab.expect_popup() as opened:
+        await tab.get_by_role("button", name="Open Facebook").first.click()
+    await tab.wait_for_function("() => window.heard === 1")
+    await tab.clock.fast_forward("00:11")
+    await expect(tab.get_by_text("Facebook says that you are done, but its answer has not come.")).to_be_visible()
+    assert stage.posted == []
+    await (await opened.value).evaluate("() => opener.postMessage('sdk:AQ2', '*')")
+    await tab.wait_for_function("() => window.heard === 2")
+    await tab.clock.fast_forward("00:02")
+    assert (await stage.sent("/signup/visit/complete"))["code"] == "AQ2"
+
+
+async def test_only_metas_own_hosts_are_heard_by_their_exact_name(stage: Stage) -> None:
+    stage.answers["/signup/visit/cancel"] = {"location": "/signup/visit/next"}
+    page = replace(sample_sign_in(BRAND), message_origins=("https://facebook.com", "https://*.facebook.com"))
+    say = """([origin, data]) => dispatchEvent(new MessageEvent("message", {origin, data}))"""
+    tab = await stage.open(page)
+    for origin in FOREIGN:
+        await tab.evaluate(say, [origin, CANCEL])
+    assert stage.posted == []
+    for origin in ("https://facebook.com", "https://www.facebook.com", "https://business.facebook.com"):
+        stage.posted.clear()
+        await tab.goto(f"{OURS}/signup/x")
+        await tab.evaluate(say, [origin, CANCEL])
+        assert (await stage.sent("/signup/visit/cancel"))["message"] == CANCEL
+        await tab.wait_for_url("**/signup/visit/next")
 
 
 async def test_the_window_is_asked_for_with_the_products_settings(stage: Stage) -> None:

@@ -131,9 +131,9 @@ async def test_a_message_without_a_code_leaves_the_page_as_it_is(scene: Scene, p
     await scene.sandbox.next_scenario("message_without_code")
     link = await scene.link()
     await person.begins(link["url"])
-    dialog = await person.opens_facebook()
-    async with person.page.expect_navigation():  # the page has waited for the code, and shows where things stand
-        await dialog.finish()
+    await (await person.opens_facebook()).finish()
+    await person.reads("Facebook says that you are done, but its answer has not come.")
+    await person.photograph("unanswered")
     assert (await scene.of(link))["phase"] == "authorizing"
     await (await person.opens_facebook()).finish()
     await person.sees(CONNECTED)

@@ -153,7 +153,7 @@ class Callback:
 
     def _message(self, text: Any) -> SignupMessage | None:
         """The page compared the window's origin already; what it passed on is read as from there."""
-        if not isinstance(text, str):
+        if not isinstance(text, str | dict):
             return None
         try:
             return parse_message(text, self._origin, self._room.settings.meta_dialog_url)

@@ -13,7 +13,7 @@
 
   const SDK_WAIT_MS = 4000;
   const MESSAGE_WAIT_MS = 1500; // the code lives 30 seconds: it does not wait long for the message
-
+  const CODE_WAIT_MS = 10000; // a message alone proves nothing: after this she is told what she can do
   const BLOCKED_MS = 700; // an answer without a code this soon after the click: the window never opened
 
   let ready = false;
@@ -54,13 +54,14 @@
   };
 
   const complete = () => post(completeUrl, { state, code, message });
+  const unanswered = () => {
+    if (!sent && !code) tell("unanswered");
+  };
   const settle = () => {
-    if (code && message) {
-      complete();
-    } else {
-      clearTimeout(timer);
-      timer = setTimeout(complete, MESSAGE_WAIT_MS);
-    }
+    clearTimeout(timer);
+    if (code && message) complete();
+    else if (code) timer = setTimeout(complete, MESSAGE_WAIT_MS);
+    else timer = setTimeout(unanswered, CODE_WAIT_MS);
   };
 
   // Exact hosts only: "endsWith" would take evilfacebook.com. An entry https://*.host stands for every host below it.
@@ -79,20 +80,25 @@
     });
 
   addEventListener("message", (event) => {
-    if (typeof event.data !== "string" || !trusted(event.origin)) return;
-    let data;
-    try {
-      data = JSON.parse(event.data);
-    } catch {
-      return;
+    if (!trusted(event.origin)) return;
+    // Meta sends a JSON string; releases before and after have sent the object itself.
+    let data = event.data;
+    if (typeof data === "string") {
+      try {
+        data = JSON.parse(data);
+      } catch {
+        return;
+      }
     }
     if (!data || data.type !== "WA_EMBEDDED_SIGNUP" || typeof data.event !== "string") return;
+    const text = typeof event.data === "string" ? event.data : JSON.stringify(data);
     if (data.event === "CANCEL" || data.event === "ERROR") {
-      if (!code) post(cancelUrl, { state, message: event.data });
-      return;
+      if (!code) post(cancelUrl, { state, message: text });
+    } else if (data.event.startsWith("FINISH")) {
+      message = text;
+      settle();
     }
-    message = event.data;
-    settle();
+    // Any other event is news on the way: the window is still open, and nothing here may disturb it.
   });
 
   const answered = (response) => {
@@ -100,7 +106,9 @@
     if (got) {
       code = got;
       settle();
-    } else if (!message && !sent) {
+    } else if (message) {
+      unanswered();
+    } else if (!sent) {
       if (Date.now() - clickedAt < BLOCKED_MS) blocked();
       else tell("closed");
     }
@@ -148,8 +156,14 @@
     }
     event.preventDefault();
     if (sent) return;
+    if (code) {
+      complete();
+      return;
+    }
     opened();
     clickedAt = Date.now();
+    clearTimeout(timer);
+    message = null; // what an earlier window said is not about this one
     try {
       FB.login(answered, {
         config_id: configId,
