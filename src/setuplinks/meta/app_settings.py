@@ -1,6 +1,6 @@
 """What Meta tells of our own app: its settings, what it subscribed to, which permissions were approved.
 
-Owns these reads and their shapes; nothing here changes the app. Each takes the app's own token and raises GraphError.
+Owns these reads and their shapes; nothing here changes anything. Each raises GraphError and nothing else.
 """
 
 from typing import Self
@@ -10,6 +10,7 @@ import msgspec
 from setuplinks.meta import errors
 from setuplinks.meta.errors import Call
 from setuplinks.meta.lenient import Raw, as_flag, as_object, as_rows, as_text
+from setuplinks.meta.secret import Secret
 from setuplinks.meta.transport import Transport
 
 WHATSAPP = "whatsapp_business_account"
@@ -17,6 +18,7 @@ WHATSAPP = "whatsapp_business_account"
 _APP = Call("/{app_id}")
 _SUBSCRIPTIONS = Call("/{app_id}/subscriptions")
 _PERMISSIONS = Call("/{app_id}/permissions")
+_PORTFOLIO = Call("/{business_id}")
 _FIELDS = "id,name,app_domains,deauth_callback_url,privacy_policy_url"
 
 
@@ -86,6 +88,16 @@ async def permissions(graph: Transport) -> dict[str, str]:
     """
     found = {as_text(row.get("permission")): as_text(row.get("status")) for row in await _data(graph, _PERMISSIONS)}
     return {name: status or "" for name, status in found.items() if name}
+
+
+async def portfolio(graph: Transport, business_id: str, token: Secret) -> str | None:
+    """The name of a business portfolio that the token reaches; `not_found` where it does not.
+
+    https://developers.facebook.com/docs/marketing-api/reference/business
+    """
+    query = {"fields": "id,name"}
+    answer = await graph.call(_PORTFOLIO, (business_id,), timeout=graph.timeouts.read, token=token, query=query)
+    return as_text(answer.get("name"))
 
 
 async def _data(graph: Transport, call: Call) -> list[Raw]:

@@ -24,7 +24,8 @@ def edge(call: GraphCall, name: str) -> Edge | None:
     if asked == ("POST", "system_user_access_tokens"):
         return customer_token
     if object_id == world.config.partner_business_id:
-        return {("POST", "add_phone_numbers"): add_number, ("GET", "preverified_numbers"): numbers}.get(asked)
+        edges = {("POST", "add_phone_numbers"): add_number, ("GET", "preverified_numbers"): numbers}
+        return {**edges, ("GET", ""): portfolio}.get(asked)
     if object_id in world.partner_numbers:
         own = {("GET", ""): read, ("POST", "request_code"): request_code, ("POST", "verify_code"): verify_code}
         return own.get(asked)
@@ -52,6 +53,13 @@ def _as_system_user(call: GraphCall) -> None:
     if known is not None and call.bearer != known:
         raise dead_token(None)
     call.check_proof(call.bearer)
+
+
+async def portfolio(call: GraphCall) -> Answer:
+    """The partner's portfolio itself."""
+    _as_system_user(call)
+    fields: Fields = {"id": lambda: call.parts[0], "name": lambda: f"{call.world.config.app_name} portfolio"}
+    return shown(fields, ("id", "name"), call.text("fields"), "Business")
 
 
 async def customer_token(call: GraphCall) -> Answer:
