@@ -146,12 +146,10 @@ provisioning = _table(
     _num("tenant_id"), _num("id"), _text("link_id"), _num("visit_id"), _num("customer_id"), _text("plan"),
     _text("step"), _text("status"), _num("version", 0), _num("due_at", null=True), _num("lease_until", null=True),
     _num("tries", 0), _bytes("token", null=True), _num("token_expires_at", null=True), _text("claims", "{}"),
-    _text("facts", "{}"), _text("question", null=True), _text("meta_waba_id", null=True),
-    _bytes("pin", null=True),
+    _text("facts", "{}"), _text("question", null=True), _bytes("pin", null=True),
     _text("last_error", null=True), _num("started_at"), _num("working_since"),
     _num("updated_at"), _num("ended_at", null=True),
     Index("provisioning_link", "tenant_id", "link_id"),
-    Index("provisioning_old_waba", "meta_waba_id"),
     Index("provisioning_due", "due_at"),
 )  # fmt: skip
 # `subscribes` 1: the run takes this WABA; 0: it only waits for a number there.

@@ -73,14 +73,17 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     user_id: str | None = None
     wabas: tuple[SeenWaba, ...] = ()  # proven by a call
     numbers: tuple[SeenNumber, ...] = ()
-    chosen: str | None = None  # Meta's id of the number to connect
-    subscribed_by_us: bool = False  # noted before the call, so that a clean-up knows
-    subscribed: bool = False
-    registered: bool = False
-    register_trouble: str | None = None
-    synced: tuple[str, ...] = ()
-    picked: tuple[str, ...] = ()  # the numbers that the customer ticked
+    picked: tuple[str, ...] = ()  # Meta's ids of the numbers that the customer ticked
+    chosen: tuple[str, ...] = ()  # Meta's ids of the numbers to connect
+    subscribed_by_us: tuple[str, ...] = ()  # WABAs; noted before the call, so that a clean-up knows
+    subscribed: tuple[str, ...] = ()  # WABAs
+    registered: tuple[str, ...] = ()  # numbers
+    put_off: tuple[str, ...] = ()  # numbers whose registration goes on after the link has completed
+    registrations: dict[str, int] = {}  # number → how often this run asked Meta to register it
     pins_given: tuple[str, ...] = ()  # the numbers whose PIN the customer entered
+    wrong_pins: dict[str, int] = {}  # number → how many of these were wrong
+    register_trouble: str | None = None
+    synced: tuple[str, ...] = ()  # "type of synchronisation:number"
     asked: Question | None = None  # what was asked last, open or answered
     done_at: dict[str, int] = {}  # step → instant, for the page's list and the timeline
 
@@ -88,20 +91,25 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
         """What may stay when the run has ended: who signed in stands beside the token only."""
         return msgspec.structs.replace(self, user_id=None)
 
+    def chosen_numbers(self) -> tuple[SeenNumber, ...]:
+        """The chosen numbers, in the order in which they were chosen."""
+        by_id = {number.id: number for number in self.numbers}
+        return tuple(by_id[number] for number in self.chosen if number in by_id)
+
     def number(self) -> SeenNumber:
-        """The chosen number. Raises LookupError before one is chosen."""
-        for number in self.numbers:
-            if number.id == self.chosen:
-                return number
+        """The first of the chosen numbers. Raises LookupError before any is chosen."""
+        for number in self.chosen_numbers():
+            return number
         raise LookupError("no number is chosen")
 
-    def waba(self) -> SeenWaba:
-        """The chosen number's WABA. Raises LookupError before one is chosen."""
-        wanted = self.number().waba
-        for waba in self.wabas:
-            if waba.id == wanted:
-                return waba
-        raise LookupError("the chosen number's WABA was not seen")
+    def chosen_wabas(self) -> tuple[SeenWaba, ...]:
+        """The WABAs of the chosen numbers, the first number's first."""
+        by_id = {waba.id: waba for waba in self.wabas}
+        return tuple(by_id[waba] for waba in dict.fromkeys(n.waba for n in self.chosen_numbers()) if waba in by_id)
+
+    def is_registered(self, number: SeenNumber) -> bool:
+        """True where Meta takes messages for the number: it needed no registration, or this run has registered it."""
+        return number.coexistence or not number.needs_registration or number.id in self.registered
 
 
 @dataclass(frozen=True)
@@ -124,7 +132,6 @@ class Provisioning:
     claims: Claims
     facts: Facts
     question: Question | None  # open now: the link is `action_required`
-    meta_waba_id: str | None
     pin: bytes | None = field(repr=False)
     last_error: str | None
     started_at: int
@@ -145,7 +152,7 @@ class Provisioning:
     @property
     def run(self) -> Run:
         """What the machine decides on."""
-        return Run(self.plan, self.step, self.tries, self.started_at)
+        return Run(self.plan, self.step, self.tries, self.working_since, self.question)
 
 
 def as_text(value: Facts | Claims | Question) -> str:

@@ -1,4 +1,4 @@
-"""What crosses features while a number is being connected: take up a grant, send a run back, fail it, revoke a link.
+"""What crosses features while a number is being connected: take up a grant, ask, send back, fail, revoke a link.
 
 Owns the exchange of Meta's code and the units around it. The order of the steps stands in `machine`, what is written at
 the end in `finish`.
@@ -20,8 +20,9 @@ from setuplinks.meta.graph import Graph
 from setuplinks.meta.payloads import TokenGrant
 from setuplinks.meta.secret import Secret
 from setuplinks.provisioning import store
-from setuplinks.provisioning.machine import FIRST
+from setuplinks.provisioning.machine import FIRST, Hold, Step
 from setuplinks.provisioning.models import Claims, Facts, Provisioning, RunMoved, as_text
+from setuplinks.provisioning.question import api_view, event_view
 from setuplinks.setup_links import store as links
 from setuplinks.setup_links.announce import announce
 from setuplinks.setup_links.codes import CODES
@@ -150,6 +151,55 @@ class Provisionings:
         )  # fmt: skip
         links.add_step(tx, link, now, "permission_granted")
         tx.wake(CHANNEL)
+
+    async def hold(
+        self, tx: Unit, run: Provisioning, decision: Hold, facts: Facts, token_expires_at: int | None
+    ) -> None:
+        """Row 9: the run waits for the customer, with all that it has. The tenant is told of what it was not told yet.
+
+        `run` as it was read: a worker whose lease is lost asks nothing.
+        """
+        now, question = self._clock.now(), decision.question
+        stored, link, _ = await self._load(tx, run.tenant_id, run.id)
+        if stored is None or stored.status != "running" or stored.version != run.version:
+            raise RunMoved()
+        if link is None or (link.phase is not Phase.ACTION_REQUIRED and after(link.phase, Act.ASK) is None):
+            raise LinkMoved()
+        store.change(
+            tx, stored, now, plan=decision.plan, step=decision.step.value, tries=decision.tries, due_at=decision.due_at,
+            lease_until=None, facts=facts, question=question, token_expires_at=token_expires_at,
+        )  # fmt: skip
+        if question.reason == "no_number":
+            for waba in facts.wabas:
+                tx.add(store.WATCH_WABA, run.tenant_id, run.id, waba.id)
+        if question == stored.question:
+            return
+        values: dict[str, Any] = {"phase": Phase.ACTION_REQUIRED, "action_required": api_view(question)}
+        links.change(tx, link, now, **values)
+        if question.says_more_than(stored.facts.asked):
+            links.add_step(tx, link, now, "action_required", question=question.kind, reason=question.reason)
+            audience = await self._events.load(tx, run.tenant_id)
+            await announce(
+                self._events, tx, audience, "setup_link.action_required", _moved(link, values), now,
+                **event_view(question),
+            )  # fmt: skip
+
+    async def go_on(self, tx: Unit, /, run: Provisioning, **values: Any) -> None:
+        """Row 11, and row 10 where a look found what was asked for: records what a run came to. `values` are columns
+        of the run; the WABAs that it takes are noted with them."""
+        now = self._clock.now()
+        facts: Facts = values["facts"]
+        if run.question is not None:
+            _, link, _ = await self._load(tx, run.tenant_id, run.id)
+            if link is None or after(link.phase, Act.ANSWER) is None:
+                raise LinkMoved()
+            values |= {"question": None, "working_since": now}
+            links.change(tx, link, now, phase=Phase.PROVISIONING, action_required=None)
+            links.add_step(tx, link, now, "went_on", question=run.question.kind)
+        store.change(tx, run, now, **values)
+        if run.step is Step.CHOOSE:
+            for waba in facts.chosen_wabas():
+                tx.add(store.TAKE_WABA, run.tenant_id, run.id, waba.id)
 
     async def send_back(
         self, tx: Unit, tenant_id: int, provisioning_id: int, code: str, facts: Facts, *, version: int

@@ -15,13 +15,24 @@ ADD = (
     "VALUES ($1, $2, $3, $4, $5, $6, $7, 'running', $8, $9, $10, $11, '{}', $8, $8, $8)"
 )
 OTHERS_ON_WABA = (
-    "SELECT COUNT(*) AS n FROM provisioning "
-    "WHERE meta_waba_id = $1 AND status LIKE $2 AND NOT (tenant_id = $3 AND id = $4)"
+    "SELECT COUNT(*) AS n FROM provisioning_waba w "
+    "JOIN provisioning p ON p.tenant_id = w.tenant_id AND p.id = w.provisioning_id "
+    "WHERE w.meta_waba_id = $1 AND w.subscribes = 1 AND p.status LIKE $2 AND NOT (p.tenant_id = $3 AND p.id = $4)"
 )
 # A run that works, or waits for an answer, and has met this WABA ($2 is its id in JSON, between two %).
 RUNNING_WITH_WABA = (
-    "SELECT id FROM provisioning WHERE due_at IS NOT NULL AND status = 'running' "
-    "AND (meta_waba_id = $1 OR facts LIKE $2 OR claims LIKE $2) LIMIT 1"
+    "SELECT p.id FROM provisioning p WHERE p.due_at IS NOT NULL AND p.status = 'running' "
+    "AND (p.facts LIKE $2 OR p.claims LIKE $2 OR EXISTS (SELECT 1 FROM provisioning_waba w "
+    "WHERE w.tenant_id = p.tenant_id AND w.provisioning_id = p.id AND w.meta_waba_id = $1)) LIMIT 1"
+)
+VERSION = "SELECT version FROM provisioning WHERE tenant_id = $1 AND id = $2"
+TAKE_WABA = (
+    "INSERT INTO provisioning_waba (tenant_id, provisioning_id, meta_waba_id, subscribes) VALUES ($1, $2, $3, 1) "
+    "ON CONFLICT (tenant_id, provisioning_id, meta_waba_id) DO UPDATE SET subscribes = 1"
+)
+WATCH_WABA = (
+    "INSERT INTO provisioning_waba (tenant_id, provisioning_id, meta_waba_id, subscribes) VALUES ($1, $2, $3, 0) "
+    "ON CONFLICT (tenant_id, provisioning_id, meta_waba_id) DO NOTHING"
 )
 
 # $1 now, $2 lease end, $3 how many. Claiming counts as a change: what an older holder of the lease records is dropped.
@@ -72,6 +83,7 @@ ERASE_OF_CUSTOMER = (
 FREE_LEASES = (
     "UPDATE provisioning SET lease_until = NULL WHERE lease_until IS NOT NULL",
     "UPDATE offboarding SET lease_until = NULL WHERE lease_until IS NOT NULL",
+    "UPDATE orphan_authorisation SET lease_until = NULL WHERE lease_until IS NOT NULL",
 )
 OFFBOARDING_ON_WABA = "SELECT id FROM offboarding WHERE meta_waba_id = $1 AND status = 'running'"
 ADD_OFFBOARDING = (

@@ -196,13 +196,12 @@ def _third_tables() -> None:
         num("tenant_id"), num("id"), text("link_id"), num("visit_id"), num("customer_id"), text("plan"),
         text("step"), text("status"), num("version", "0"), num("due_at", null=True), num("lease_until", null=True),
         num("tries", "0"), blob("token", null=True), num("token_expires_at", null=True), text("claims", "{}"),
-        text("facts", "{}"), text("question", null=True), text("meta_waba_id", null=True), blob("pin", null=True),
-        text("last_error", null=True), num("started_at"), num("working_since"), num("updated_at"),
-        num("ended_at", null=True), key("tenant_id", "id"),
+        text("facts", "{}"), text("question", null=True), blob("pin", null=True), text("last_error", null=True),
+        num("started_at"), num("working_since"), num("updated_at"), num("ended_at", null=True),
+        key("tenant_id", "id"),
     )
     op.create_index("provisioning_due", "provisioning", ["due_at"])
     op.create_index("provisioning_link", "provisioning", ["tenant_id", "link_id"])
-    op.create_index("provisioning_old_waba", "provisioning", ["meta_waba_id"])
     op.create_table("provisioning_waba",
         num("tenant_id"), num("provisioning_id"), text("meta_waba_id"), num("subscribes", "1"),
         key("tenant_id", "provisioning_id", "meta_waba_id"),
