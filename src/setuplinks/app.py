@@ -27,8 +27,10 @@ from setuplinks.meta.secret import Secret
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import notification_routes
 from setuplinks.notifications.app_callbacks import AppCallbacks
+from setuplinks.notifications.authorisations import Authorisations
 from setuplinks.notifications.routing import Router
 from setuplinks.notifications.runner import NotificationRunner
+from setuplinks.notifications.store import forget
 from setuplinks.number_pool.api import PoolRoutes
 from setuplinks.number_pool.runner import PoolRunner
 from setuplinks.number_pool.service import NumberPool
@@ -41,7 +43,10 @@ from setuplinks.provisioning.live_health import LiveHealth, health_router
 from setuplinks.provisioning.observing import Observer
 from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
 from setuplinks.provisioning.pending import PendingRunner
+from setuplinks.provisioning.orphan_api import orphan_router
+from setuplinks.provisioning.orphans import Orphans
 from setuplinks.provisioning.questions import Questions
+from setuplinks.provisioning.recovery import Recovery, RecoveryRunner
 from setuplinks.provisioning.runner import ProvisioningRunner
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.provisioning.store import FREE_LEASES
@@ -97,6 +102,7 @@ class Service:
     disconnects: Disconnects
     live_health: LiveHealth
     number_pool: NumberPool
+    recovery: Recovery
     workers: Workers
 
     @property
@@ -147,11 +153,15 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     links = SetupLinks(db, clock, vault, events, settings.public_url, settings.on_loopback)
     visits = Visits(db, clock, events, settings.meta_app_id)
     provisionings = Provisionings(db, clock, vault, events, graph, visits, links)
-    offboarding = Offboarding(db, clock, vault, events, provisionings)
+    offboarding = Offboarding(db, clock, vault, events, provisionings, forget)
     disconnects = Disconnects(clock, vault, events, links)
     observer = Observer(clock, events)
     checks = HealthChecks(db, clock, vault, graph, observer, disconnects)
-    router = Router(db, clock, events, Accounts(clock, events, disconnects, settings.meta_app_id))
+    questions = Questions(clock, vault, provisionings)
+    recovery = Recovery(db, clock, vault, partner, links, disconnects)
+    authorisations = Authorisations(db, clock, Orphans(clock), questions, settings.meta_app_id)
+    accounts = Accounts(clock, events, disconnects, settings.meta_app_id)
+    router = Router(db, clock, events, accounts, authorisations)
     workers = Workers(
         db,
         [
@@ -164,6 +174,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
             ImageRunner(db, clock, outbound),
             LinkSweeper(db, clock, events),
             OffboardingRunner(db, clock, vault, graph),
+            RecoveryRunner(db, clock, recovery, days=settings.retention_events),
             PoolRunner(db, clock, partner),
             AnswerEraser(deps.idempotency, clock),
             Rewrapper(vault, clock),
@@ -172,8 +183,8 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     )
     return Service(
         settings, deps, clock, graph, outbound, events, links, visits, provisionings,
-        Questions(clock, vault, provisionings), offboarding, disconnects, LiveHealth(db, clock, checks),
-        NumberPool(db, clock, partner), workers,
+        questions, offboarding, disconnects, LiveHealth(db, clock, checks), NumberPool(db, clock, partner), recovery,
+        workers,
     )  # fmt: skip
 
 
@@ -233,6 +244,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         customers_api.router(service.deps),
         *crossing.routers(),
         reconnect_router(service.deps, service.disconnects),
+        orphan_router(service.deps, service.recovery),
         health_router(service.deps, service.live_health),
         whatsapp_api.router(service.deps),
         PoolRoutes(service.deps, service.number_pool).router(),

@@ -6,7 +6,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -25,6 +25,7 @@ _ENTRY_IS_PARTNER = frozenset(
     {"PARTNER_ADDED", "PARTNER_APP_INSTALLED", "PARTNER_REMOVED", "PARTNER_APP_UNINSTALLED", "AD_ACCOUNT_LINKED"}
 )
 CONNECTS = frozenset({"PARTNER_ADDED", "PARTNER_APP_INSTALLED"})
+LEAVES = frozenset({"PARTNER_REMOVED", "PARTNER_APP_UNINSTALLED", "ACCOUNT_DELETED"})
 _TIERS = {50: "50", 250: "250", 1_000: "1K", 2_000: "2K", 10_000: "10K", 100_000: "100K", -1: "UNLIMITED"}
 _NAME_STATUS = {
     "APPROVED": "APPROVED",
@@ -70,6 +71,11 @@ class Change(msgspec.Struct, frozen=True):
             named = as_text(as_object(self.value.get("waba_info")).get("waba_id"))
             return named or (None if self.event in _ENTRY_IS_PARTNER else self.entry_id)
         return self.entry_id
+
+    @property
+    def owner_business_id(self) -> str | None:
+        """The portfolio that owns the WABA, where a PARTNER_* event says so."""
+        return as_text(as_object(self.value.get("waba_info")).get("owner_business_id"))
 
     @property
     def meta_phone_number_id(self) -> str | None:
@@ -126,6 +132,16 @@ def _changes(raw: Raw) -> Iterator[Change]:
                 as_int(entry.get("time")),
                 dict(as_object(change.get("value"))),
             )
+
+
+def body_of(found: Iterable[Change]) -> bytes:
+    """A notification of these changes alone, to be read by `changes` again; nobody's signature is on it."""
+    entries = []
+    for change in found:
+        named = {"id": change.entry_id, "time": change.time}
+        one = {"field": change.field, "value": change.value}
+        entries.append({name: value for name, value in named.items() if value is not None} | {"changes": [one]})
+    return msgspec.json.encode({"object": OBJECT, "entry": entries})
 
 
 # -- messages --------------------------------------------------------------------------------------------------------

@@ -20,8 +20,8 @@ from setuplinks.core.problems import Conflict
 from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, Item, items
 from setuplinks.notifications import store
 from setuplinks.notifications.accounts import Accounts
+from setuplinks.notifications.authorisations import Authorisations
 from setuplinks.notifications.owners import Owner, Owners
-from setuplinks.provisioning import store as provisioning
 from setuplinks.webhooks.service import Audience, Events
 
 AT_ONCE = 64  # units of one shape; PostgreSQL commits them together
@@ -55,7 +55,9 @@ class Handled:
 
     told: int = 0
     repeated: int = 0
+    noticed: int = 0  # authorisations that came or went
     unrouted: list[Change] = field(default_factory=list)  # nobody's
+    gone: int = 0  # of an account whose last customer has left
     waits: bool = False
     failures: list[Exception] = field(default_factory=list)
 
@@ -85,8 +87,11 @@ class _News:
 class Router:
     """Brings changes to the customers that they are about."""
 
-    def __init__(self, db: Database, clock: Clock, events: Events, accounts: Accounts) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, events: Events, accounts: Accounts, authorisations: Authorisations
+    ) -> None:
         self._db, self._clock, self._events, self._accounts = db, clock, events, accounts
+        self._authorisations = authorisations
         self._owners = Owners(db)
         self._verbs: dict[str, Verb] = {
             ACCOUNT_UPDATE: accounts.account_event,
@@ -112,20 +117,27 @@ class Router:
         return handled
 
     async def _take(self, change: Change, handled: Handled) -> None:
-        verb = self._verbs.get(change.field)
+        verb, noticed = self._verbs.get(change.field), False
         if verb is not None:
             owners = await self._owners_of(change)
             # One after the other: two units may change the same customer's row.
             for owner in owners:
                 handled.add([await self._changed(verb, owner, change)])
+            noticed = await self._authorisations.heard(change)
+            handled.noticed += noticed
         else:
             owners = await self._owners.of_any(change)
             if change.field in OF_A_NUMBER and change.meta_phone_number_id is not None:
                 owners = [owner for owner in owners if owner.number is not None]
             await self._tell_all(_news(change, owners), handled)
-        if not owners:
-            handled.unrouted.append(change)
-            handled.waits = handled.waits or await self._being_connected(change)
+        if owners or noticed:
+            return
+        waits = await self._authorisations.may_be_connected(change)
+        if not waits and await self._authorisations.has_left(change):
+            handled.gone += 1
+            return
+        handled.unrouted.append(change)
+        handled.waits = handled.waits or waits
 
     async def _owners_of(self, change: Change) -> list[Owner]:
         if change.field == ACCOUNT_UPDATE:
@@ -174,13 +186,6 @@ class Router:
 
     def _remember(self, tx: Unit, tenant_id: int, digest: bytes, event_id: str | None) -> None:
         tx.must(AlreadyTold(), store.ADD_ITEM, tenant_id, digest, event_id, self._clock.now())
-
-    async def _being_connected(self, change: Change) -> bool:
-        """What comes of a WABA while its signup is being finished (history, contacts, first messages) is not lost."""
-        if change.field not in OF_A_NUMBER or change.entry_id is None:
-            return False
-        row = await self._db.one(provisioning.OTHERS_ON_WABA, change.entry_id, "running", 0, 0)
-        return bool(row and row["n"])
 
 
 def _news(change: Change, owners: list[Owner]) -> list[_News]:

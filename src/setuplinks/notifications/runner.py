@@ -6,13 +6,14 @@ what was told before is not told again. What cannot be handled ends as `failed` 
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Row
+from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem, Unavailable
-from setuplinks.meta.notices import NotificationUnreadable, changes
+from setuplinks.meta.notices import Change, NotificationUnreadable, body_of, changes
 from setuplinks.notifications import store
 from setuplinks.notifications.routing import Handled, Router
 from setuplinks.webhooks.retention import before
@@ -81,7 +82,8 @@ class NotificationRunner:
             return
         act(
             log, "notification.handled", notification=row["id"], told=handled.told, repeated=handled.repeated,
-            unrouted=len(handled.unrouted) or None, failures=len(handled.failures) or None, tries=row["tries"],
+            noticed=handled.noticed or None, unrouted=len(handled.unrouted) or None, gone=handled.gone or None,
+            failures=len(handled.failures) or None, tries=row["tries"],
             duration_ms=(self._clock.now() - started) / 1000,
         )  # fmt: skip
         for change in handled.unrouted[:MOST_LINES]:
@@ -94,10 +96,16 @@ class NotificationRunner:
         elif handled.waits:
             now = self._clock.now()
             wait = max(SOONEST_LOOK, min((now - row["received_at"]) // 4, LATEST_LOOK))
+            again = (row["id"], row["tries"], now + wait, "waits for a signup", 0, body_of(handled.unrouted))
             async with self._db.transaction() as tx:
-                tx.add(store.AGAIN, row["id"], row["tries"], now + wait, "waits for a signup", 0)
+                tx.add(store.AGAIN_WITH, *again)
+                _mention(tx, row, handled.unrouted)
         else:
-            await self._end(row, "handled" if handled.told or handled.repeated else "unrouted", None)
+            rest = body_of(handled.unrouted) if handled.unrouted else b""
+            ended = (row["id"], row["tries"], "unrouted" if rest else "handled", self._clock.now(), None, rest)
+            async with self._db.transaction() as tx:
+                tx.add(store.END_WITH, *ended)
+                _mention(tx, row, handled.unrouted)
 
     async def _failed(self, row: Row, handled: Handled) -> None:
         """Tried again with growing waits; the database's absence is nobody's fault and does not count."""
@@ -117,15 +125,25 @@ class NotificationRunner:
             act(log, "notification.failed", logging.ERROR, notification=row["id"], error=error, bytes=len(row["body"]))
         async with self._db.transaction() as tx:
             tx.add(store.END, row["id"], row["tries"], status, self._clock.now(), error)
+            with suppress(NotificationUnreadable):
+                _mention(tx, row, changes(bytes(row["body"])))
 
     async def _drop(self, now: int) -> int:
         if self._dropped_at is not None and now - self._dropped_at < LOOK_EVERY:
             return 0
         dropped = await self._db.bulk(store.DROP, before(now - self._days * DAY), SLICE)
+        dropped += await self._db.bulk(store.DROP_MENTIONS, before(now - self._days * DAY), SLICE)
         dropped += await self._db.bulk(store.DROP_ITEMS, now - ITEMS_KEPT, SLICE)
         if not dropped:
             self._dropped_at = now
         return dropped
+
+
+def _mention(tx: Unit, row: Row, kept: list[Change]) -> None:
+    """Notes whom the kept part names: when they leave, it goes with them."""
+    named = {meta_id for change in kept for meta_id in (change.meta_waba_id, change.meta_phone_number_id) if meta_id}
+    for meta_id in sorted(named):
+        tx.add(store.ADD_MENTION, row["id"], meta_id)
 
 
 def _named(error: Exception) -> str:

@@ -1,9 +1,13 @@
-"""The SQL of raw notifications, of the items that were told, and of requests to delete a person's data.
+"""The SQL of raw notifications and whom they name, of the items that were told, and of requests to delete a person's
+data.
 
-Owns these three tables; nothing else touches them. They belong to the installation, an item to its tenant.
+Owns these four tables; nothing else touches them. They belong to the installation, an item to its tenant.
 """
 
+from collections.abc import Iterable
+
 from setuplinks.core.db.database import Claim
+from setuplinks.core.db.unit import Unit
 
 # -- raw notifications -----------------------------------------------------------------------------------------------
 # $2 received, $3 hash, $4 body, $5 since when the same body counts as a repeat.
@@ -32,7 +36,30 @@ END = (
 AGAIN = (
     "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5 WHERE id = $1 AND tries = $2"
 )
+# $6 what is left of the body: empty where all of it was told, for the events hold it from then on.
+END_WITH = (
+    "UPDATE notification SET status = $3, handled_at = $4, last_error = $5, due_at = NULL, lease_until = NULL, "
+    "body = $6 WHERE id = $1 AND tries = $2"
+)
+AGAIN_WITH = (
+    "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5, body = $6 "
+    "WHERE id = $1 AND tries = $2"
+)
 DROP = "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE id < $1 ORDER BY id LIMIT $2)"
+
+# -- whom what is kept names -----------------------------------------------------------------------------------------
+ADD_MENTION = (
+    "INSERT INTO notification_mention (notification_id, meta_id) VALUES ($1, $2) "
+    "ON CONFLICT (notification_id, meta_id) DO NOTHING"
+)
+FORGET = (
+    "DELETE FROM notification WHERE id IN (SELECT notification_id FROM notification_mention WHERE meta_id = $1)",
+    "DELETE FROM notification_mention WHERE meta_id = $1",
+)
+DROP_MENTIONS = (
+    "DELETE FROM notification_mention WHERE (notification_id, meta_id) IN (SELECT notification_id, meta_id "
+    "FROM notification_mention WHERE notification_id < $1 ORDER BY notification_id LIMIT $2)"
+)
 
 # -- items -----------------------------------------------------------------------------------------------------------
 ADD_ITEM = (
@@ -49,3 +76,10 @@ ADD_DELETION = (
     "INSERT INTO data_deletion (code, requested_at, done_at) VALUES ($1, $2, $2) ON CONFLICT (code) DO NOTHING"
 )
 FIND_DELETION = "SELECT requested_at, done_at FROM data_deletion WHERE code = $1"
+
+
+def forget(tx: Unit, meta_ids: Iterable[str]) -> None:
+    """Erases what is kept of these accounts and numbers, by Meta's ids."""
+    for meta_id in meta_ids:
+        for text in FORGET:
+            tx.add(text, meta_id)

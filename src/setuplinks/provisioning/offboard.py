@@ -6,6 +6,7 @@ never deregisters a number: the customer may use it elsewhere at once.
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,7 +23,7 @@ from setuplinks.customers.models import Connection, Customer
 from setuplinks.meta.errors import GraphError
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
-from setuplinks.provisioning import store
+from setuplinks.provisioning import orphans, store
 from setuplinks.provisioning.machine import BACKOFF
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.setup_links import store as links
@@ -33,6 +34,9 @@ from setuplinks.webhooks.service import Audience, Events
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.models import PhoneNumber
 from setuplinks.whatsapp.tell import number_data
+
+Forget = Callable[[Unit, Iterable[str]], None]
+"""Erases what else is kept of accounts and numbers, by Meta's ids; the rooms above this one keep raw notifications."""
 
 CHANNEL = "offboarding"
 LEASE = 60 * SECOND
@@ -45,9 +49,11 @@ log = logging.getLogger("setuplinks.offboarding")
 class Offboarding:
     """The verbs of leaving. Each runs in a unit of its caller."""
 
-    def __init__(self, db: Database, clock: Clock, vault: Vault, events: Events, provisionings: Provisionings) -> None:
+    def __init__(
+        self, db: Database, clock: Clock, vault: Vault, events: Events, provisionings: Provisionings, forget: Forget
+    ) -> None:
         self._db, self._clock, self._vault, self._events = db, clock, vault, events
-        self._provisionings = provisionings
+        self._provisionings, self._forget = provisionings, forget
 
     async def number(self, tx: Unit, tenant_id: int, phone_id: int, actor: str, reason: str = "deleted") -> None:
         """Deletes one number. Raises NotFound; one that is deleted already stays so."""
@@ -86,8 +92,20 @@ class Offboarding:
         customers.erase(tx, RaceLost(), tenant_id, customer_id, customer.version, now)
         links.erase_of_customer(tx, tenant_id, customer_id)
         tx.add(store.ERASE_OF_CUSTOMER, tenant_id, customer_id)
+        orphans.erase_of_customer(tx, tenant_id, customer_id)
+        self._forget(tx, await self._names_at_meta(tx, tenant_id, customer_id))
         webhooks.erase_customer(tx, tenant_id, customer_id, told_from, now)
         audit.add(tx, now, tenant_id, actor, "customer.deleted", "customer", str(customer_id), {})
+
+    async def _names_at_meta(self, tx: Unit, tenant_id: int, customer_id: int) -> set[str]:
+        """Meta's ids of the customer's numbers, and of its WABAs where nobody else has connected them."""
+        numbers = await whatsapp.numbers(tx, whatsapp.ALL_OF_CUSTOMER, tenant_id, customer_id)
+        named = {number.meta_phone_number_id for number in numbers}
+        for meta_waba_id in {number.meta_waba_id for number in numbers}:
+            rows = await tx.all(whatsapp.WABAS_OF_META, meta_waba_id)
+            if all((row["tenant_id"], row["customer_id"]) == (tenant_id, customer_id) for row in rows):
+                named.add(meta_waba_id)
+        return named
 
     async def _leave(
         self, tx: Unit, tenant_id: int, customer_id: int, leaving: list[PhoneNumber], actor: str, reason: str,
