@@ -42,9 +42,9 @@ from setuplinks.provisioning.health import HealthChecks, HealthRunner
 from setuplinks.provisioning.live_health import LiveHealth, health_router
 from setuplinks.provisioning.observing import Observer
 from setuplinks.provisioning.offboard import Offboarding, OffboardingRunner
-from setuplinks.provisioning.pending import PendingRunner
 from setuplinks.provisioning.orphan_api import orphan_router
 from setuplinks.provisioning.orphans import Orphans
+from setuplinks.provisioning.pending import PendingRunner
 from setuplinks.provisioning.questions import Questions
 from setuplinks.provisioning.recovery import Recovery, RecoveryRunner
 from setuplinks.provisioning.runner import ProvisioningRunner
