@@ -188,8 +188,8 @@ def _hold(run: Run, question: Question, now: int, *, tries: int) -> Hold:
     due_at = question.until
     if question.kind == "no_number":
         due_at = now + LOOKS[min(tries, len(LOOKS) - 1)]
-    elif question.locked_until is not None:
-        due_at = max(question.locked_until, now)
+    elif question.locked_until is not None and question.locked_until > now:
+        due_at = question.locked_until
     return Hold(run.plan, GOES_ON_AT[question.kind], tries, min(due_at, question.until), question)
 
 

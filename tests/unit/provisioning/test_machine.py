@@ -11,23 +11,38 @@ from setuplinks.provisioning.machine import (
     PLANS,
     RUN_LIVES,
     Again,
+    Ask,
     Complete,
     Done,
     Fail,
     Go,
+    Hold,
     Lost,
     Outcome,
+    Part,
     Refused,
     Reject,
     Run,
     Step,
     advance,
+    looked_at,
 )
+from setuplinks.provisioning.question import ANSWERED_WITHIN, LOOKS, Question, ask
 from setuplinks.setup_links.codes import CODES
 
 NOW = 1_000 * DAY
 codes = st.sampled_from(sorted(CODES))
+questions = st.builds(
+    Question,
+    kind=st.sampled_from(["no_number", "choose_number", "pin"]),
+    asked_at=st.integers(NOW - ANSWERED_WITHIN, NOW),
+    until=st.integers(NOW, NOW + ANSWERED_WITHIN),
+    locked_until=st.one_of(st.none(), st.integers(NOW - DAY, NOW + 4 * DAY)),
+    reason=st.sampled_from([None, "no_waba", "no_number"]),
+)
 outcomes: st.SearchStrategy[Outcome] = st.one_of(
+    st.just(Part()),
+    st.builds(Ask, questions),
     st.builds(Done, st.one_of(st.none(), st.sampled_from(sorted(PLANS)))),
     st.builds(Again, codes, st.one_of(st.none(), st.integers(0, 7 * 24 * 3600))),
     st.builds(Refused, codes),
@@ -38,17 +53,85 @@ runs = st.builds(
     plan=st.sampled_from(sorted(PLANS)),
     step=st.sampled_from(Step),
     tries=st.integers(0, 10_000),
-    started_at=st.integers(NOW - 2 * DAY, NOW),
+    working_since=st.integers(NOW - 2 * DAY, NOW),
+    question=st.one_of(st.none(), questions),
 )
 
 
 @given(runs, outcomes, st.floats(-1, 1))
 def test_every_run_and_outcome_has_a_decision(run: Run, outcome: Outcome, jitter: float) -> None:
     decision = advance(run, outcome, NOW, jitter)
-    assert isinstance(decision, Go | Reject | Fail | Complete)
+    assert isinstance(decision, Go | Hold | Reject | Fail | Complete)
     if isinstance(decision, Go):
         assert decision.due_at >= NOW
         assert decision.step in Step
+    if isinstance(decision, Hold):
+        assert decision.due_at <= decision.question.until
+        assert decision.step in PLANS["dedicated"]
+
+
+@given(questions, st.sampled_from(["ask", "again"]), st.sampled_from(sorted(PLANS)))
+def test_a_question_that_nobody_answers_ends_the_link_when_its_time_is_over(
+    question: Question, meta: str, plan: str
+) -> None:
+    held = advance(Run(plan, FIRST, 0, NOW), Ask(question), NOW)
+    assert isinstance(held, Hold)
+    now, looks = NOW, 0
+    while isinstance(held, Hold):
+        now = max(now, held.due_at)
+        run = Run(held.plan, held.step, held.tries, NOW - 30 * DAY, held.question)
+        verdict = looked_at(run, now)
+        if verdict is None:
+            looks += 1
+            verdict = advance(run, Ask(held.question) if meta == "ask" else Again(), now)
+        assert isinstance(verdict, Hold | Fail)
+        assert looks < 1_000
+        held = verdict
+    assert (held, now) == (Fail(question.code), max(question.until, NOW))
+
+
+@given(questions, st.integers(0, 10_000))
+def test_looking_at_a_question_before_its_time_changes_nothing_of_it(question: Question, tries: int) -> None:
+    run = Run("dedicated", Step.CHOOSE, tries, NOW, question)
+    verdict = looked_at(run, NOW)
+    if isinstance(verdict, Hold):
+        again = looked_at(Run(verdict.plan, verdict.step, verdict.tries, NOW, verdict.question), NOW)
+        assert again == verdict
+        assert (verdict.question, verdict.tries) == (question, tries)
+    else:
+        waits_for_meta = question.kind == "no_number" or question.locked_until is not None
+        assert verdict == (Fail(question.code) if NOW >= question.until else None)
+        assert verdict is not None or waits_for_meta
+
+
+def test_a_missing_number_is_looked_for_soon_and_then_less_and_less_often() -> None:
+    question = ask("no_number", NOW, None, reason="no_number")
+    waits, run = [], Run("dedicated", Step.LIST_NUMBERS, 0, NOW)
+    for _ in range(len(LOOKS) + 2):
+        held = advance(run, Ask(question), NOW)
+        assert isinstance(held, Hold)
+        assert held.step is Step.INSPECT
+        waits.append(held.due_at - NOW)
+        run = Run(held.plan, held.step, held.tries, NOW, held.question)
+        found = advance(run, Done(), NOW)  # the look's first steps
+        assert isinstance(found, Go)
+        run = Run(found.plan, Step.LIST_NUMBERS, found.tries, NOW, question)
+    assert waits == [*LOOKS, LOOKS[-1], LOOKS[-1]]
+
+
+def test_the_same_question_asked_again_has_what_is_left_of_its_time() -> None:
+    first = ask("pin", NOW, None, number_id="1")
+    again = ask("pin", NOW + HOUR, first, number_id="1", wrong=1)
+    assert (again.asked_at, again.until, again.wrong) == (NOW, NOW + ANSWERED_WITHIN, 1)
+    other = ask("pin", NOW + HOUR, first, number_id="2")
+    assert (other.asked_at, other.until) == (NOW + HOUR, NOW + HOUR + ANSWERED_WITHIN)
+
+
+def test_time_in_which_the_customer_was_asked_is_not_time_in_which_meta_was_away() -> None:
+    question = ask("no_number", NOW - 50 * HOUR, None, reason="no_waba")
+    held = advance(Run("dedicated", Step.INSPECT, 7, NOW - 50 * HOUR, question), Again(), NOW)
+    assert isinstance(held, Hold)
+    assert NOW < held.due_at <= question.until
 
 
 @pytest.mark.parametrize("plan", sorted(PLANS))
@@ -68,7 +151,9 @@ def test_the_app_is_subscribed_only_after_that_was_noted_and_before_anything_is_
     assert all(
         steps.index(Step.SUBSCRIBE) < steps.index(step) for step in (Step.REGISTER, Step.SYNC_CONTACTS) if step in steps
     )
-    assert (Step.REGISTER in steps) != (Step.SYNC_CONTACTS in steps)
+    both = Step.REGISTER in steps and Step.SYNC_CONTACTS in steps
+    assert both is (plan == "mixed")
+    assert Step.REGISTER in steps or Step.SYNC_CONTACTS in steps
     assert steps[-1] is Step.FINISH
 
 

@@ -47,7 +47,6 @@ def test_trouble_with_a_registration_is_sign_in_again_only_where_the_grant_itsel
 
 
 def test_the_answers_to_a_registration() -> None:
-    assert of_error(Step.REGISTER, _error(133005)) == Refused("pin_mismatch")
     assert of_error(Step.REGISTER, _error(133006)) == Refused("verification_failed")
     for locked in (133008, 133009, 133016):
         assert of_error(Step.REGISTER, _error(locked)) == Done()
