@@ -21,6 +21,7 @@ from setuplinks.signup.views import (
     Finishing,
     InApp,
     Landing,
+    NewNumber,
     NoLink,
     Page,
     Revoked,
@@ -139,6 +140,12 @@ def sample_pages(brand: Brand) -> dict[str, Page]:
     finishing = finishing_steps("Acme SaaS", {"permission": "14:02", "number": "14:02"}, number=NUMBER)
     return {
         "landing": sample_landing(brand),
+        "landing-new-number": replace(
+            sample_landing(brand, choice=False), new_number=NewNumber("kept", True), kept_number="+12025550143"
+        ),
+        "choose-new-number": Choose(
+            brand, "/signup/visit/choose", TOKEN, UNTIL, new_number=NewNumber("empty", True), chosen="dedicated"
+        ),
         "choose": Choose(brand, "/signup/visit/choose", TOKEN, UNTIL, back_url="/signup/x"),
         "signin": sample_sign_in(brand),
         "finishing": Finishing(brand, CUSTOMER, finishing, "/signup/visit/status", leave_url=BACK),

@@ -3,6 +3,8 @@
 Owns GET and POST of `/signup/{id}-{secret}` and what hangs below it. A GET or HEAD moves nothing.
 """
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,6 +13,7 @@ from setuplinks.setup_links.machine import Phase
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.signup.browser import is_prefetch
 from setuplinks.signup.in_app import ANYWAY, app_around, way_out
+from setuplinks.signup.new_numbers import new_number
 from setuplinks.signup.returns import ENDED_CODES
 from setuplinks.signup.room import Room, form_of
 from setuplinks.signup.showing import Shown
@@ -124,7 +127,16 @@ class LinkPages:
         if phase is Phase.FAILED:
             return Failed(brand, name, link.failure_code or "internal", back)
         number = await room.showing.reconnect_number(link)
-        return landing(shown, here, room.browsers.form_token(link.id), number, f"{here}/opened")
+        page = landing(shown, here, room.browsers.form_token(link.id), number, f"{here}/opened")
+        return await with_new_number(room, link, page) if link.phone_provisioning else page
+
+
+async def with_new_number(room: Room, link: SetupLink, page: Landing) -> Landing:
+    """The page with what a customer without a number is told."""
+    offer = await new_number(room.db, room.settings, link, room.clock.now())
+    if offer is None:
+        return page
+    return replace(page, new_number=replace(offer, number=""), kept_number=offer.number)
 
 
 def landing(

@@ -26,7 +26,7 @@ STATIC_DIRECTORY = Path(__file__).parent / "static"
 KEPT_LANDINGS = 256
 
 # What differs between two links of one brand. Nothing in the template may decide by these, only print them.
-_LANDING_GAPS = ("customer_name", "action_url", "form_token", "beacon_url", "valid_until")
+_LANDING_GAPS = ("customer_name", "action_url", "form_token", "beacon_url", "valid_until", "kept_number")
 _LANDING_KIND = tuple(field.name for field in fields(Landing) if field.name not in _LANDING_GAPS)
 # Unguessable, so that no tenant's text can be taken for a gap.
 _GAP_KEY = secrets.token_hex(8)

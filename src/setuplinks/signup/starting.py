@@ -7,8 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from setuplinks.meta.embedded_signup import COEXISTENCE, dialog_url, extras
-from setuplinks.number_pool.models import PoolNumberMoved
-from setuplinks.number_pool.reservations import reserved_for
+from setuplinks.number_pool.reservations import reserved_for, while_others_take
 from setuplinks.setup_links.machine import WAITING, WORKING
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.setup_links.visits import VisitClosed
@@ -17,8 +16,6 @@ from setuplinks.signup.in_app import app_around
 from setuplinks.signup.room import Room
 from setuplinks.signup.showing import Shown
 from setuplinks.whatsapp.store import FIND_NUMBER
-
-NUMBER_TRIES = 4  # each runs twice; then the link goes on without a number
 
 
 class Starting:
@@ -78,12 +75,14 @@ class Starting:
         redirect_uri = self._redirect_uri_of(transport, link)
         offers = transport == "popup" or room.settings.meta_page_extras == "on"
         offers = offers and room.settings.has_partner and connection_type != COEXISTENCE
-        for _ in range(NUMBER_TRIES if offers and link.phone_provisioning else 0):
-            try:
-                return (await room.db.unit(room.visits.authorize, *given, redirect_uri, offers_number=True))[1]
-            except PoolNumberMoved:  # other links took the number at this moment; there may be another
-                continue
-        return (await room.db.unit(room.visits.authorize, *given, redirect_uri))[1]
+
+        async def authorized(offers_number: bool) -> str:
+            _, state = await room.db.unit(
+                room.visits.authorize, *given, redirect_uri, offers_number=offers and offers_number
+            )
+            return state
+
+        return await while_others_take(authorized)
 
     async def dialog(self, link: SetupLink, connection_type: str, state: str) -> str:
         """The full-page dialog's address."""

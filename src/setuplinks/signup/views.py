@@ -95,6 +95,17 @@ class Disconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class NewNumber:
+    """What a customer without a number is told. `pool`: a number is `kept` for this link, one is `ready`, the company's
+    pool is `empty` for the countries that it allows, or there is no pool (`off`). `metas`: Meta's own free ones do.
+    """
+
+    pool: Literal["kept", "ready", "empty", "off"]
+    metas: bool
+    number: str = ""  # where one is kept
+
+
+@dataclass(frozen=True, slots=True)
 class Landing:
     """The what-to-expect page. POST `action_url` starts a visit; POST `beacon_url` says that a person saw the page."""
 
@@ -110,6 +121,8 @@ class Landing:
     sync_history: bool = False
     reconnect_number: str | None = None  # a reconnect names the number that it is about
     permissions: frozenset[str] = DEFAULT_PERMISSIONS
+    new_number: NewNumber | None = None  # its number stands in `kept_number`, so that one drawing serves many links
+    kept_number: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +158,7 @@ class Choose:
     back_url: str | None = None
     sync_history: bool = False
     chosen: ConnectionType = "coexistence"
+    new_number: NewNumber | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +185,7 @@ class SignIn:
     form_token: str
     valid_until: str
     page_url: str | None = None
+    new_number: NewNumber | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from setuplinks.core.clock import SECOND
 from setuplinks.core.db.unit import Unit
-from setuplinks.meta.embedded_signup import message_origins
+from setuplinks.meta.embedded_signup import COEXISTENCE, message_origins
 from setuplinks.provisioning import machine
 from setuplinks.provisioning.models import Provisioning
 from setuplinks.provisioning.offboard import NOT_MINE_FOR
@@ -23,7 +23,8 @@ from setuplinks.setup_links.machine import ENDED, WORKING, Phase, VisitStatus
 from setuplinks.setup_links.models import CONNECTION_TYPES, SetupLink, Visit
 from setuplinks.setup_links.visits import state_of
 from setuplinks.signup.browser import Browser
-from setuplinks.signup.link_pages import landing
+from setuplinks.signup.link_pages import landing, with_new_number
+from setuplinks.signup.new_numbers import new_number
 from setuplinks.signup.question_pages import LOOKED, QuestionPages
 from setuplinks.signup.returns import ENDED_CODES
 from setuplinks.signup.room import Room, form_of
@@ -40,6 +41,7 @@ from setuplinks.signup.views import (
     Expired,
     Failed,
     Finishing,
+    NewNumber,
     Page,
     Revoked,
     SignIn,
@@ -180,10 +182,18 @@ class VisitPages:
         link = shown.link
         here, token = f"/signup/{link.id}", self._room.browsers.form_token(link.id)
         if len(link.connection_types) == 1:
-            return landing(shown, f"{here}/start", token, await self._room.showing.reconnect_number(link))
+            page = landing(shown, f"{here}/start", token, await self._room.showing.reconnect_number(link))
+            return await with_new_number(self._room, link, page) if link.phone_provisioning else page
         chosen = cast("ConnectionType", visit.connection_type or "coexistence")
         return Choose(
-            shown.brand, f"{here}/authorize", token, shown.day(link.expires_at), None, link.sync_history, chosen
+            shown.brand,
+            f"{here}/authorize",
+            token,
+            shown.day(link.expires_at),
+            None,
+            link.sync_history,
+            chosen,
+            await self._new_number(link),
         )
 
     async def _sign_in(self, shown: Shown, visit: Visit, browser: Browser) -> Page:
@@ -206,7 +216,11 @@ class VisitPages:
             form_token=self._room.browsers.form_token(link.id),
             valid_until=shown.day(link.expires_at),
             page_url=f"{here}/page" if self._starting.may_use_page(kind) else None,
+            new_number=await self._new_number(link) if kind != COEXISTENCE else None,
         )
+
+    async def _new_number(self, link: SetupLink) -> NewNumber | None:
+        return await new_number(self._room.db, self._room.settings, link, self._room.clock.now())
 
     def _stopped(self, shown: Shown, visit: Visit) -> Page:
         link = shown.link
