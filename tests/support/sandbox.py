@@ -19,6 +19,8 @@ APP_ID = "1234567890"
 APP_SECRET = "sandbox-app-secret"
 CONFIG_ID = "2345678901"
 VERIFY_TOKEN = "sandbox-verify-token"
+BUSINESS_ID = "900000000000001"
+SYSTEM_TOKEN = "EAAsandboxsystemtoken0123456789"
 
 
 class SandboxRefused(RuntimeError):
@@ -93,7 +95,10 @@ class Sandbox:
 @contextlib.asynccontextmanager
 async def running_sandbox(clock: ManualClock, public_url: str | None = None) -> AsyncIterator[Sandbox]:
     """A sandbox for the length of the block, at the time of `clock`; it notifies `public_url`, or nobody."""
-    config = SandboxConfig(APP_ID, APP_SECRET, CONFIG_ID, VERIFY_TOKEN, public_url=public_url)
+    config = SandboxConfig(
+        APP_ID, APP_SECRET, CONFIG_ID, VERIFY_TOKEN, public_url=public_url, partner_business_id=BUSINESS_ID,
+        system_token=SYSTEM_TOKEN,
+    )  # fmt: skip
     async with (
         listening(create_app(config), "127.0.0.1", 0, name="localhost") as running,
         aiohttp.ClientSession() as session,

@@ -85,6 +85,8 @@ def settings_for(public_url: str, sandbox_url: str, data_dir: Path, database_url
         "meta_app_secret": meta.APP_SECRET,
         "meta_config_id": meta.CONFIG_ID,
         "meta_verify_token": meta.VERIFY_TOKEN,
+        "meta_business_id": meta.BUSINESS_ID,
+        "meta_system_token": meta.SYSTEM_TOKEN,
         "meta_graph_url": sandbox_url,
         "meta_dialog_url": sandbox_url,
         "meta_sdk_url": f"{sandbox_url}/en_US/sdk.js",

@@ -97,6 +97,8 @@ def _lines(former: Mapping[str, str], *, sandbox: bool) -> dict[str, str]:
             "meta_app_id": str(10**14 + secrets.randbelow(9 * 10**14)),
             "meta_app_secret": secrets.token_hex(16),
             "meta_config_id": str(10**14 + secrets.randbelow(9 * 10**14)),
+            "meta_business_id": str(10**14 + secrets.randbelow(9 * 10**14)),
+            "meta_system_token": f"EAA{secrets.token_hex(24)}",
             "meta_graph_url": SANDBOX_URL,
             "meta_dialog_url": SANDBOX_URL,
             "meta_sdk_url": f"{SANDBOX_URL}/en_US/sdk.js",

@@ -6,11 +6,26 @@ number, over all processes.
 """
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
 from setuplinks.core.db.unit import Unit
 from setuplinks.number_pool import store
 from setuplinks.number_pool.models import PoolNumber, PoolNumberMoved
+
+T = TypeVar("T")
+TRIES = 4  # each unit runs twice; many links that want the last numbers settle well before
+
+
+async def while_others_take(attempt: Callable[[bool], Awaitable[T]]) -> T:
+    """Runs `attempt(True)`, a unit that reserves, again where other links were faster; at last `attempt(False)`, which
+    goes on without a number."""
+    for _ in range(TRIES):
+        try:
+            return await attempt(True)
+        except PoolNumberMoved:
+            continue
+    return await attempt(False)
 
 
 async def reserved_for(db: store.Finds, link_id: str) -> PoolNumber | None:
