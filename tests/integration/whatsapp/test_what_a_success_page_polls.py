@@ -8,7 +8,7 @@ from tests.support.customer import Customer
 NUMBER_FIELDS = {
     "id", "tenantId", "customerId", "wabaId", "metaWabaId", "metaPhoneNumberId", "displayPhoneNumber",
     "displayPhoneNumberNormalized", "verifiedName", "nameStatus", "qualityRating", "throughputTier", "messagingLimit",
-    "connectionType", "isCoexistence", "isOfficialBusinessAccount", "status", "disconnectReason", "readiness",
+    "connectionType", "isCoexistence", "isOfficialBusinessAccount", "status", "disconnectReason", "metaStatus", "historySync", "readiness",
     "tokenExpiresAt", "connectedAt",
 }  # fmt: skip
 WABA_FIELDS = {
