@@ -119,6 +119,7 @@ class Settings(BaseModel):
     rate_page_views: int = Field(60, ge=0, description="Signup page views a minute and address; 0 is off.")
     rate_misses: int = Field(10, ge=0, description="Unknown links a minute and address; 0 is off.")
     rate_starts: int = Field(10, ge=0, description="Starts an hour and link; 0 is off.")
+    rate_sign_ins: int = Field(5, ge=0, description="Wrong operator keys a minute and address; 0 is off.")
     rate_api: int = Field(0, ge=0, description="API requests a minute and key; 0 is off.")
 
     retention_messages: int = Field(7, ge=1, description="Days that message payloads are kept.")

@@ -5,9 +5,9 @@ import base64
 import pytest
 from starlette.requests import Request
 
+from setuplinks.core import rate_limits as module
 from setuplinks.core.clock import HOUR, MINUTE, ManualClock
 from setuplinks.settings import Settings
-from setuplinks.signup import limits as module
 from setuplinks.signup.limits import Limits
 from tests.support.instants import TEST_BEGINS
 

@@ -1,90 +1,21 @@
-"""Limits per address on what strangers may ask of the signup pages.
+"""Limits per address on what strangers may ask of the signup pages. A limit slows an address down; it disables no link.
 
-Owns the counting, in this process: several processes behind a balancer each count their own. A limit slows an address
-down; it never disables a link.
+Owns which limits there are; the counting is `core/rate_limits`.
 """
 
-import ipaddress
-from collections import OrderedDict
-
-from starlette.requests import Request
-
-from setuplinks.core.addresses import Address, unwrapped
-from setuplinks.core.clock import HOUR, MINUTE, SECOND, Clock
-from setuplinks.settings import Network, Settings, is_loopback
-
-MOST_KEYS = 50_000
+from setuplinks.core.clock import HOUR, MINUTE, Clock
+from setuplinks.core.rate_limits import RateLimits
+from setuplinks.settings import Settings
 
 
-class Limits:
-    """Fixed windows: views and misses a minute and address, starts an hour and link. Loopback is exempt."""
+class Limits(RateLimits):
+    """Views and misses a minute and address, starts an hour and link."""
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         on = settings.rate_limits == "on"
-        self._clock = clock
-        self._proxies = settings.proxy_networks
-        self._rules = {
+        rules = {
             "view": (settings.rate_page_views if on else 0, MINUTE),
             "miss": (settings.rate_misses if on else 0, MINUTE),
             "start": (settings.rate_starts if on else 0, HOUR),
         }
-        self._counts: OrderedDict[tuple[str, str, int], int] = OrderedDict()
-
-    def wait(self, rule: str, address: str, key: str | None = None) -> int | None:
-        """Counts one. None where it is within the limit, else the seconds until the window ends."""
-        most, window = self._rules[rule]
-        if not most or is_loopback(address):
-            return None
-        now = self._clock.now()
-        place = (rule, key or address, now // window)
-        count = self._counts[place] = self._counts.pop(place, 0) + 1
-        while len(self._counts) > MOST_KEYS:
-            self._counts.popitem(last=False)
-        return None if count <= most else (window - now % window) // SECOND + 1
-
-    def over(self, rule: str, address: str) -> int | None:
-        """As `wait`, without counting."""
-        most, window = self._rules[rule]
-        now = self._clock.now()
-        if not most or is_loopback(address) or self._counts.get((rule, address, now // window), 0) < most:
-            return None
-        return (window - now % window) // SECOND + 1
-
-    def address(self, request: Request) -> str:
-        """Who asks: the peer, or what a trusted proxy says of it (the last address that is not itself a proxy)."""
-        peer = request.client.host if request.client else "127.0.0.1"
-        if not self._proxies or not _within(_address_in(peer), self._proxies):
-            return peer
-        # All of them: a proxy may add a line of its own below the one that the client made up.
-        lines = ",".join(request.headers.getlist("x-forwarded-for"))
-        for part in reversed([part for part in lines.split(",") if part.strip()]):
-            address = _address_in(part)
-            if not _within(address, self._proxies):
-                return "unknown" if address is None else _counted(address)
-        return "unknown"  # a trusted proxy on loopback is no reason to exempt whoever stands behind it
-
-
-def _address_in(text: str) -> Address | None:
-    """The address of one entry, without the port that some proxies write (`1.2.3.4:5678`, `[::1]:5678`)."""
-    text = text.strip()
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    try:
-        return unwrapped(ipaddress.ip_address(text.partition("%")[0]))
-    except ValueError:
-        return None
-
-
-def _counted(address: Address) -> str:
-    """What is counted together: an IPv4 address, and the /64 that one IPv6 subscriber has all addresses of."""
-    if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
-        return str(ipaddress.ip_network((address, 64), strict=False).network_address)
-    return str(address)
-
-
-def _within(address: Address | None, networks: tuple[Network, ...]) -> bool:
-    if address is None:
-        return False
-    return any(address.version == network.version and address in network for network in networks)
+        super().__init__(rules, clock, settings.proxy_networks)

@@ -15,7 +15,7 @@ SECRETS = {"meta_app_secret", "meta_verify_token", "meta_system_token", "operato
 
 async def rows(service: RunningService, clock: Clock | None = None, **changed: Any) -> dict[str, Check]:
     """Each row by its name; `changed` are settings that differ from those which the service runs with."""
-    values = {name: SecretStr(value) if name in SECRETS else value for name, value in changed.items()}
+    values = {name: SecretStr(value) if name in SECRETS and value else value for name, value in changed.items()}
     settings = service.parts.settings.model_copy(update=values)
     report = await examine(settings, clock or service.clock, service.db)
     return {check.name: check for check in report}

@@ -1,10 +1,10 @@
-"""What doctor finds of the Meta app: each row once as it should be, once not, by the sandbox's state and the settings."""
+"""What doctor finds of the Meta app: each row once as it should be, once not, by the sandbox's state and settings."""
 
 import pytest
 
 from setuplinks.core.clock import SystemClock
 from tests.integration.doctor.examined import graph, rows
-from tests.support.sandbox import VERIFY_TOKEN
+from tests.support.sandbox import BUSINESS_ID, VERIFY_TOKEN
 from tests.support.service import RunningService
 
 OBJECT = "whatsapp_business_account"
@@ -132,15 +132,14 @@ async def test_what_no_call_tells_is_for_the_eye_with_its_place_in_metas_dashboa
 
 
 async def test_a_system_token_is_held_against_its_portfolio(service: RunningService) -> None:
-    assert (await rows(service))["System token"].verdict == "warn"
-    ours = {"meta_business_id": "900000000000001", "meta_system_token": "EAAsystem"}
-    good = (await rows(service, **ours))["System token"]
-    assert (good.verdict, good.said) == ("pass", "it reaches the portfolio 900000000000001 (Sandbox App portfolio)")
-    other = (await rows(service, **{**ours, "meta_business_id": "900000000000777"}))["System token"]
+    none = (await rows(service, meta_business_id=None, meta_system_token=None))["System token"]
+    assert (none.verdict, none.said) == ("warn", "automatic recovery and the number pool are off")
+    good = (await rows(service))["System token"]
+    assert (good.verdict, good.said) == ("pass", f"it reaches the portfolio {BUSINESS_ID} (Sandbox App portfolio)")
+    other = (await rows(service, meta_business_id="900000000000777"))["System token"]
     assert (other.verdict, "SETUPLINKS_META_BUSINESS_ID" in other.fix) == ("fail", True)
-    await service.sandbox.fault("unknown", code=190, subcode=463)
-    dead = (await rows(service, **ours))["System token"]
-    assert (dead.verdict, "EAAsystem" in dead.said) == ("fail", False)
+    dead = (await rows(service, meta_system_token="EAAformer"))["System token"]
+    assert (dead.verdict, "EAAformer" in dead.said) == ("fail", False)
 
 
 async def test_a_sign_in_script_that_is_missing_fails_and_one_out_of_reach_is_a_warning(
