@@ -45,16 +45,16 @@ def _history(world: World, number: Number) -> None:
         chunks.reverse()
     for chunk in chunks:
         world.tell_of_number(number, "history", {"history": [chunk]})
-    media = {"from": PEOPLE[0][1], "id": message_id(), "timestamp": _at(world, DAYS[2]), "type": "image"}
+    media: Value = {"from": PEOPLE[0][1], "id": message_id(), "timestamp": _at(world, DAYS[2]), "type": "image"}
     media["image"] = {"mime_type": "image/jpeg", "sha256": "0" * 64, "id": world.next_id("14")}
     world.tell_of_number(number, "history", {"messages": [media]})
 
 
 def _thread(world: World, number: Number, phase: int, position: int) -> Value:
     person, own = PEOPLE[position % len(PEOPLE)][1], digits_of(number.display)
-    asked = {"from": person, "id": message_id(), "timestamp": _at(world, DAYS[phase]), "type": "text"}
+    asked: Value = {"from": person, "id": message_id(), "timestamp": _at(world, DAYS[phase]), "type": "text"}
     asked |= {"text": {"body": "¿Están abiertos hoy?"}, "history_context": {"status": "READ"}}
-    said = {"from": own, "to": person, "id": message_id(), "timestamp": _at(world, DAYS[phase]), "type": "text"}
+    said: Value = {"from": own, "to": person, "id": message_id(), "timestamp": _at(world, DAYS[phase]), "type": "text"}
     said |= {"text": {"body": "Sí, hasta las seis."}, "history_context": {"status": "DELIVERED"}}
     return {"id": person, "messages": [asked, said]}
 
@@ -62,7 +62,7 @@ def _thread(world: World, number: Number, phase: int, position: int) -> Value:
 def tell_echo(world: World, number: Number, to: str, text: str) -> str:
     """The business itself writes, in its phone's app. The wamid."""
     wamid = message_id()
-    echo = {"from": digits_of(number.display), "to": to, "id": wamid, "timestamp": _at(world, 0), "type": "text"}
+    echo: Value = {"from": digits_of(number.display), "to": to, "id": wamid, "timestamp": _at(world, 0), "type": "text"}
     echo["text"] = {"body": text}
     world.tell_of_number(number, "smb_message_echoes", {"message_echoes": [echo]})
     return wamid

@@ -1,0 +1,171 @@
+"""Many signups against a bad Meta; prints what was found and exits with 1 where anything was lost or doubled.
+
+Run: `python -m benchmarks.soak [--signups 1000] [--only sqlite|postgres] [--seed 1] [--keep FOLDER]`. A tenth of all
+Graph calls and of all webhooks goes wrong, people click twice and go away, programs are killed. Afterwards the weather
+is good again, somebody helps whoever has not finished, and everything is counted.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.soak import verdicts
+from benchmarks.soak.people import ENDED, Person, Told
+from benchmarks.soak.plan import Go, goes
+from benchmarks.soak.scene import Scene, patiently, staged
+from benchmarks.soak.verdicts import Verdict
+from tests.support.postgres import PostgresServer, running_postgres
+
+AT_ONCE = 12
+KILLS_EACH = 60  # one sudden death for so many signups, and three at least
+WAITS = (60, 600, 3_600, 6 * 3_600, 12 * 3_600, 24 * 3_600)  # how time passes at the end, in seconds
+QUIET_SECONDS = 20.0
+HELP = Go("default", False, None)
+
+
+async def soak(scene: Scene, signups: int, seed: int) -> tuple[list[Verdict], Counter[str], Counter[str]]:
+    """The whole run: verdicts, the states in which somebody had to go on, and the faults that struck."""
+    await scene.settle(signups)
+    await scene.storm(seed)
+    told = await _people(scene, signups, seed)
+    struck = Counter({f"Meta: {kind}": count for kind, count in (await scene.calm()).items()})
+    struck += Counter({f"webhook: {kind}": count for kind, count in scene.receiver.struck.items()})
+    struck += habits_met(told)
+    for seconds in WAITS:
+        await scene.time_passes(seconds)
+        await _help(scene, told)
+        await _quiet(scene)
+    await scene.stop()
+    states: Counter[str] = Counter()
+    for one in told:
+        states += one.states
+    return await verdicts.all_of(scene), states, struck
+
+
+def habits_met(told: list[Told]) -> Counter[str]:
+    """How often people did something beside signing in."""
+    return Counter(f"person: {habit}" for one in told for habit in one.habits)
+
+
+async def _people(scene: Scene, signups: int, seed: int) -> list[Told]:
+    """Everybody's own goes, a dozen at once, with sudden deaths between."""
+    told: list[Told] = []
+    numbers = iter(range(signups))
+    due = max(20, signups // max(3, signups // KILLS_EACH)) if signups >= 60 else max(4, signups // 3)
+    lock = asyncio.Lock()
+
+    async def one_after_the_other() -> None:
+        for number in numbers:
+            one = await _begun(scene, number)
+            told.append(one)
+            await Person(scene, one).live(goes(seed, number))
+            if len(told) % due == 0 and not lock.locked():
+                async with lock:
+                    await scene.sudden_death()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(one_after_the_other())
+    return told
+
+
+async def _begun(scene: Scene, number: int) -> Told:
+    """The person's link; asked for again with the same key where the answer does not come."""
+    tenant = scene.tenants[number % len(scene.tenants)]
+    customer = tenant.customers[number // len(scene.tenants)]
+    types = ["dedicated", "coexistence"] if number % 2 else ["dedicated"]
+    body = {"allowedConnectionTypes": types, "successRedirectUrl": "https://your-app.com/done", "syncHistory": True}
+    path = f"/admin/customers/{customer}/setup-links"
+    link = await patiently(lambda: tenant.api.made(path, body, Idempotency_Key=f"soak-{number}"))
+    return Told(tenant, customer, link)
+
+
+async def _help(scene: Scene, told: list[Told]) -> None:
+    """Somebody sits beside each who has not finished: the same link, or a new one where it has failed."""
+    waiting = asyncio.Semaphore(AT_ONCE)
+
+    async def beside(one: Told) -> None:
+        async with waiting:
+            person = Person(scene, one)
+            link = await person.look()
+            if link["phase"] == "failed" and "failed, a new link" not in one.states:
+                one.states["failed, a new link"] += 1
+                path = f"/admin/customers/{one.customer_id}/setup-links"
+                one.link = await patiently(lambda: one.tenant.api.made(path, {"allowedConnectionTypes": ["dedicated"]}))
+                link = await person.look()
+            if link["phase"] == "action_required":
+                link = await person.answer(link)
+            if link["phase"] not in {*ENDED, "provisioning", "action_required"}:
+                await person.live([HELP])
+
+    async with asyncio.TaskGroup() as group:
+        for one in told:
+            group.create_task(beside(one))
+
+
+async def _quiet(scene: Scene) -> None:
+    """Returns when no delivery and no run is due, or after a while."""
+    end = time.monotonic() + QUIET_SECONDS
+    while time.monotonic() < end:
+        now = int(time.time() * 1_000_000)
+        due = await scene.rows(
+            f"SELECT 1 AS one FROM delivery WHERE due_at <= {now} UNION ALL "  # noqa: S608 - our own number
+            f"SELECT 1 FROM provisioning WHERE due_at <= {now} UNION ALL "
+            f"SELECT 1 FROM offboarding WHERE due_at <= {now}"
+        )
+        if not due:
+            return
+        await asyncio.sleep(0.5)
+
+
+def shown(dialect: str, found: list[Verdict], states: Counter[str], struck: Counter[str]) -> str:
+    """One database's part of the answer."""
+    width = max(len(verdict.what) for verdict in found)
+    lines = [f"{v.what:<{width}}  {dialect:<10}  {'ok' if not v.wrong else 'WRONG':<5}  {v.seen}" for v in found]
+    lines += [f"    {what}" for verdict in found for what in verdict.wrong[:10]]
+    lines.append("went on from: " + (", ".join(f"{n} {state}" for state, n in states.most_common()) or "nothing"))
+    lines.append("struck: " + ", ".join(f"{n} {kind}" for kind, n in sorted(struck.items())))
+    return "\n".join(lines)
+
+
+async def measured(folder: Path, server: PostgresServer | None, signups: int, seed: int) -> bool:
+    """One database; True where nothing was wrong."""
+    began = time.perf_counter()
+    async with staged(folder, server, seed) as scene:
+        found, states, struck = await soak(scene, signups, seed)
+        print(f"\n{signups} signups on {scene.dialect}, seed {seed}, {time.perf_counter() - began:.0f} s")
+        print(shown(scene.dialect, found, states, struck), flush=True)
+    return not any(verdict.wrong for verdict in found)
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser.add_argument("--signups", type=int, default=1_000)
+    parser.add_argument("--only", choices=("sqlite", "postgres"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="keeps databases and logs in this folder")
+    options = parser.parse_args()
+    base = options.keep or Path(tempfile.mkdtemp(prefix="setuplinks-soak-"))
+    good = True
+    try:
+        if options.only != "postgres":
+            good &= uvloop.run(measured(base / "sqlite", None, options.signups, options.seed))
+        if options.only != "sqlite":
+            with running_postgres() as server:
+                good &= uvloop.run(measured(base / "postgres", server, options.signups, options.seed))
+    finally:
+        if options.keep is None:
+            shutil.rmtree(base, ignore_errors=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""The tenants' server of the soak: keeps every webhook whose answer it meant, checks its signature, fails by plan.
+
+Owns what arrived. A webhook counts as received when it was read whole and its signature fits, whatever was answered.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+
+import msgspec
+from aiohttp import web
+from standardwebhooks import Webhook
+
+from benchmarks.soak.plan import receiver_fault
+
+SLOW_SECONDS = 1.5
+
+
+class Receiver:
+    """`seen` has one body's hash for each event of each tenant; `problems` what should not have come."""
+
+    def __init__(self, seed: int) -> None:
+        self.url = ""
+        self.secrets: dict[str, str] = {}  # tenant → its endpoint's secret
+        self.seen: dict[tuple[str, str], bytes] = {}
+        self.types: Counter[str] = Counter()
+        self.problems: list[str] = []
+        self.posts = 0
+        self.well = False  # True: no more faults
+        self.struck: Counter[str] = Counter()
+        self.on_event: Callable[[], None] = lambda: None
+        self._seed = seed
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listens on a free port of 127.0.0.1."""
+        app = web.Application(client_max_size=4_000_000)
+        app.router.add_post("/hooks/{tenant}", self._take)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hooks"
+
+    async def stop(self) -> None:
+        """Ends."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _take(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self.posts += 1
+        fault = None if self.well else receiver_fault(self._seed, self.posts)
+        if fault is not None:
+            self.struck[fault] += 1
+        if fault in {"500", "429", "reset"}:
+            return self._failed(request, fault)
+        self._keep(request.match_info["tenant"], request.headers, body)
+        if fault == "slow":
+            await asyncio.sleep(SLOW_SECONDS)
+        elif fault == "lost" and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=204)
+
+    def _failed(self, request: web.Request, fault: str) -> web.Response:
+        if fault == "reset" and request.transport is not None:
+            request.transport.abort()
+        headers = {"Retry-After": "2"} if fault == "429" else {}
+        return web.Response(status=429 if fault == "429" else 500, headers=headers)
+
+    def _keep(self, tenant: str, headers: Mapping[str, str], body: bytes) -> None:
+        given = {name.lower(): value for name, value in headers.items()}
+        event_id, secret = given.get("webhook-id", ""), self.secrets.get(tenant)
+        if secret is None or not _signed(secret, given, body):
+            self.problems.append(f"a webhook to {tenant} is not signed by its secret")
+            return
+        digest = hashlib.sha256(body).digest()
+        known = self.seen.setdefault((tenant, event_id), digest)
+        if known != digest:
+            self.problems.append(f"{tenant} got {event_id} twice with two bodies")
+        self.types[msgspec.json.decode(body)["type"]] += 1
+        self.on_event()
+
+
+def _signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
+    try:
+        stamp = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=UTC)
+        right = Webhook(secret).sign(headers["webhook-id"], stamp, body.decode())
+    except (KeyError, ValueError):
+        return False
+    return right in headers.get("webhook-signature", "").split(" ")
