@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from setuplinks.sandbox import flow, play, views
+from setuplinks.sandbox import flow, grants, play, views
 from setuplinks.sandbox.bad_weather import Weather, refusal
 from setuplinks.sandbox.clock import parse_time, rfc3339
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
@@ -93,6 +93,7 @@ def routes(world: World, sender: Sender) -> list[Route]:
         route("/sandbox/tokens/kill", {"POST": control.kill_tokens}),
         route("/sandbox/phone-numbers/{phone_number_id}", {"GET": control.number, "PATCH": control.change_number}),
         route("/sandbox/wabas/{waba_id}", {"GET": control.waba, "PATCH": control.change_waba}),
+        route("/sandbox/wabas/{waba_id}/phone-numbers", {"POST": control.add_number}),
     ]
 
 
@@ -265,6 +266,14 @@ class Control:
         if waba is None:
             raise ControlRefused("no such WABA", 404)
         return views.waba(waba)
+
+    async def add_number(self, request: Request, body: Body) -> Body:
+        """The person adds a number in WhatsApp Manager: verified there, not registered; its fields as PATCH has them."""
+        await self.waba(request, body)
+        waba = self.world.wabas[request.path_params["waba_id"]]
+        number = grants.new_number(self.world, waba, grants.free_display_number(self.world), waba.name)
+        self._change(number, body, views.NUMBER_EDITABLE)
+        return views.number(number)
 
     async def change_waba(self, request: Request, body: Body) -> Body:
         await self.waba(request, body)
