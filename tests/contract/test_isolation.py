@@ -14,6 +14,8 @@ from tests.support.service import RunningService, Tenant
 PARAMETER = re.compile(r"\{(\w+)\}")
 # What a stranger's own activity may touch: the last use of its key.
 OWN_TRACES = {"api_key"}
+# The installation's own, not any tenant's: a tenant's key is told so, whatever is there.
+OPERATORS = ("/admin/number-pool",)
 
 
 async def _things(
@@ -28,11 +30,12 @@ async def _things(
     link = await api.made(f"/admin/customers/{clinic}/setup-links", {})
     [number] = (await api.get(f"/admin/customers/{clinic}/phone-numbers")).json["data"]
     [key] = (await api.get(f"/admin/tenants/{acme.id}/api-keys")).json["data"]
+    pooled = await service.operator.made("/admin/number-pool", {"number": "+5493515550101"})
     deliveries = (await api.get(f"/admin/webhook-endpoints/{endpoint['id']}/deliveries")).json["data"]
     return {
         "tenantId": acme.id, "customerId": clinic, "linkId": link["id"], "wabaId": number["wabaId"],
         "phoneNumberId": number["id"], "endpointId": endpoint["id"], "deliveryId": deliveries[0]["id"],
-        "keyId": key["id"],
+        "keyId": key["id"], "numberId": pooled["id"],
     }  # fmt: skip
 
 
@@ -92,14 +95,29 @@ async def test_another_tenants_key_finds_nothing_and_changes_nothing_on_any_rout
     for method, path, operation in operations:
         reply = await stranger.api.call(method, _filled(path, things), _body(operation))
         answers[f"{method} {path}"] = (reply.status, reply.code if reply.status >= 400 else None)
-    assert {name: answer for name, answer in answers.items() if answer != (404, "not_found")} == {}
+    wrong = {name: answer for name, answer in answers.items() if answer != _refusal(name)}
+    assert wrong == {}
     assert await _snapshot(service) == before
+
+
+def _refusal(name: str) -> tuple[int, str]:
+    return (403, "forbidden") if name.partition(" ")[2].startswith(OPERATORS) else (404, "not_found")
 
 
 async def test_without_a_key_or_with_a_wrong_one_every_route_answers_401(
     service: RunningService, acme: Tenant, clinic: int
 ) -> None:
-    named = ("tenantId", "customerId", "linkId", "wabaId", "phoneNumberId", "endpointId", "keyId", "deliveryId")
+    named = (
+        "numberId",
+        "tenantId",
+        "customerId",
+        "linkId",
+        "wabaId",
+        "phoneNumberId",
+        "endpointId",
+        "keyId",
+        "deliveryId",
+    )
     things = dict.fromkeys(named, 1)
     answers = {}
     for method, path, operation in await _operations(service):
@@ -132,6 +150,8 @@ async def test_every_change_by_a_key_leaves_an_audit_row(
     things = await _things(service, acme, clinic, customer, inbox)
     bodies = {
         "POST /admin/tenants": {"name": "Third Inc"},
+        "POST /admin/number-pool": {"number": "+56225550102"},
+        "POST /admin/number-pool/{numberId}/verify-code": {"code": "123456"},
         "PATCH /admin/tenants/{tenantId}": {"language": "es"},
         "POST /admin/tenants/{tenantId}/api-keys": {"name": "second"},
         "POST /admin/tenants/{tenantId}/customers": {"name": "Second clinic"},
