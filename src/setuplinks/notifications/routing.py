@@ -17,10 +17,12 @@ from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import Conflict
+from setuplinks.meta import history
 from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, Item, items
 from setuplinks.notifications import store
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.authorisations import Authorisations
+from setuplinks.notifications.history import HistoryProgress
 from setuplinks.notifications.owners import Owner, Owners
 from setuplinks.webhooks.service import Audience, Events
 
@@ -92,7 +94,7 @@ class Router:
     ) -> None:
         self._db, self._clock, self._events, self._accounts = db, clock, events, accounts
         self._authorisations = authorisations
-        self._owners = Owners(db)
+        self._owners, self._history = Owners(db), HistoryProgress(db, clock)
         self._verbs: dict[str, Verb] = {
             ACCOUNT_UPDATE: accounts.account_event,
             "account_review_update": accounts.review,
@@ -130,6 +132,9 @@ class Router:
             if change.field in OF_A_NUMBER and change.meta_phone_number_id is not None:
                 owners = [owner for owner in owners if owner.number is not None]
             await self._tell_all(_news(change, owners), handled)
+            if change.field == history.FIELD:
+                for owner in owners:
+                    await self._history.note(owner, change)
         if owners or noticed:
             return
         waits = await self._authorisations.may_be_connected(change)
