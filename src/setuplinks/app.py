@@ -46,7 +46,8 @@ from setuplinks.provisioning.orphan_api import orphan_router
 from setuplinks.provisioning.orphans import Orphans
 from setuplinks.provisioning.pending import PendingRunner
 from setuplinks.provisioning.questions import Questions
-from setuplinks.provisioning.recovery import Recovery, RecoveryRunner
+from setuplinks.provisioning.recovery import Recovery
+from setuplinks.provisioning.recovery_runner import RecoveryRunner
 from setuplinks.provisioning.runner import ProvisioningRunner
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.provisioning.store import FREE_LEASES
@@ -158,7 +159,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     observer = Observer(clock, events)
     checks = HealthChecks(db, clock, vault, graph, observer, disconnects)
     questions = Questions(clock, vault, provisionings)
-    recovery = Recovery(db, clock, vault, partner, links, disconnects)
+    recovery = Recovery(db, clock, vault, graph, partner, links, disconnects)
     authorisations = Authorisations(db, clock, Orphans(clock), questions, settings.meta_app_id)
     accounts = Accounts(clock, events, disconnects, settings.meta_app_id)
     router = Router(db, clock, events, accounts, authorisations)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.number_pool import store
 from setuplinks.number_pool.models import PoolNumber, PoolNumberMoved
@@ -32,6 +33,11 @@ async def reserved_for(db: store.Finds, link_id: str) -> PoolNumber | None:
     """The number that the link holds and nobody has connected yet."""
     row = await db.one(store.OF_LINK, link_id)
     return PoolNumber.of(row) if row else None
+
+
+async def reserved(db: Database) -> list[PoolNumber]:
+    """The numbers that links hold now, the longest held first; at most 500."""
+    return [PoolNumber.of(row) for row in await db.read(store.RESERVED)]
 
 
 async def reserve(tx: Unit, tenant_id: int, link_id: str, countries: Iterable[str], now: int) -> PoolNumber | None:

@@ -15,6 +15,9 @@ LOOK_EVERY = HOUR
 FIND = "SELECT * FROM pool_number WHERE id = $1 AND status <> 'removed'"
 FIND_ANY = "SELECT * FROM pool_number WHERE number = $1"
 OF_LINK = "SELECT * FROM pool_number WHERE link_id = $1 AND status = 'verified'"
+RESERVED = (
+    "SELECT * FROM pool_number WHERE link_id IS NOT NULL AND status = 'verified' ORDER BY reserved_at, id LIMIT 500"
+)
 # $1 the least end, $2 countries between commas, empty for any.
 FREE = (
     "SELECT * FROM pool_number WHERE status = 'verified' AND link_id IS NULL AND missing_since IS NULL "

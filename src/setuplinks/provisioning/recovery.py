@@ -1,17 +1,16 @@
 """A grant that no browser brought: the token is fetched by way of the partner, and an ordinary run goes on from there.
 
-Owns row 20 of the transition table: which link may take such a grant by itself (a reconnect whose WABA it is, nothing
-else), what the operator assigns, and the runner over `orphan_authorisation`. What a popup claimed plays no part in it:
-the WABA and its portfolio are those of Meta's signed notice.
+Owns row 20 of the transition table: which link may take such a grant by itself (a reconnect whose WABA it is, or the
+link whose reserved pre-verified number stands in the WABA, as a call shows), and what the operator assigns. What a
+popup claimed plays no part in it: the WABA and its portfolio are those of Meta's signed notice.
 """
 
-import asyncio
 import logging
 from dataclasses import dataclass
 
-from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from setuplinks.core.clock import DAY, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Row, Unit
+from setuplinks.core.db.unit import Unit
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Conflict, NotFound, Unavailable
 from setuplinks.core.vault import Vault
@@ -19,7 +18,11 @@ from setuplinks.core.wire import invalid
 from setuplinks.customers import store as customers
 from setuplinks.meta.error_table import Kind
 from setuplinks.meta.errors import GraphError
+from setuplinks.meta.graph import Graph
 from setuplinks.meta.partner import Partner
+from setuplinks.meta.payloads import TokenGrant
+from setuplinks.meta.secret import Secret
+from setuplinks.number_pool.reservations import reserved
 from setuplinks.provisioning import orphans
 from setuplinks.provisioning import store as runs
 from setuplinks.provisioning.disconnect import Disconnects
@@ -35,13 +38,11 @@ from setuplinks.setup_links.service import SetupLinks
 from setuplinks.tenants import audit
 from setuplinks.tenants import store as tenants
 from setuplinks.whatsapp import store as whatsapp
+from setuplinks.whatsapp.models import normalized
 
 SYSTEM = "system"
-LEASE = MINUTE
-AT_ONCE = 16
 TRIED_FOR = DAY
 SOONEST_LOOK, LATEST_LOOK = 30 * SECOND, 10 * MINUTE
-LOOK_EVERY = HOUR
 
 log = logging.getLogger("setuplinks.recovery")
 
@@ -76,14 +77,22 @@ class _Grant:
     expires_at: int | None
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The link that takes it; `number`: Meta's id of the one to connect, where a call has shown it."""
+
+    link: SetupLink
+    number: str | None = None
+
+
 class Recovery:
     """The verbs. `partner` is None where the operator has not set its portfolio: then nothing is fetched."""
 
     def __init__(
-        self, db: Database, clock: Clock, vault: Vault, partner: Partner | None, setup_links: SetupLinks,
+        self, db: Database, clock: Clock, vault: Vault, graph: Graph, partner: Partner | None, setup_links: SetupLinks,
         disconnects: Disconnects,
     ) -> None:  # fmt: skip
-        self._db, self._clock, self._vault, self._partner = db, clock, vault, partner
+        self._db, self._clock, self._vault, self._graph, self._partner = db, clock, vault, graph, partner
         self._links, self._disconnects = setup_links, disconnects
 
     async def look(self, orphan: Orphan) -> None:
@@ -99,10 +108,12 @@ class Recovery:
                 orphans.connected(tx, orphan.meta_waba_id, now)
         elif found.in_progress:
             await self._later(orphan, now, _wait(now - orphan.noticed_at))
-        elif len(found.targets) == 1:
-            await self._for_reconnect(orphan, found.targets[0], now)
+        elif len(found.targets) > 1:
+            await self._leave_open(orphan, now, "several_links")
+        elif found.targets or await reserved(self._db):
+            await self._recover(orphan, found.targets[0] if found.targets else None, now)
         else:
-            await self._leave_open(orphan, now, "several_links" if found.targets else None)
+            await self._leave_open(orphan, now, None)
 
     async def assign(self, orphan_id: int, tenant_id: int | None, customer_id: int, actor: str) -> Orphan:
         """The operator says whose it is: the same run begins for this customer, on the WABA's open reconnect link or on
@@ -114,7 +125,7 @@ class Recovery:
         if tenant_id is None:
             raise invalid("customerId", "there is no such customer")
         try:
-            grant = await self._fetch(orphan, tenant_id)
+            grant = await self._sealed(tenant_id, await self._token(orphan))
         except GraphError as error:
             act(log, "recovery.token_refused", logging.WARNING, orphan=orphan.id, error=str(error))
             if error.retryable:
@@ -159,24 +170,20 @@ class Recovery:
             sealer = await self._vault.tenant(tenant_id)
             made = await self._links.create(tx, sealer, tenant_id, customer_id, NewSetupLink(), actor)
         tx.then()  # a link that was just made is moved on in the same commit
-        await self._begin(tx, orphan, grant, made.link, await links.visits(tx, made.link), actor)
+        await self._begin(tx, orphan, grant, _Found(made.link), await links.visits(tx, made.link), actor)
 
-    async def _for_reconnect(self, orphan: Orphan, target: Target, now: int) -> None:
-        waits_until = orphan.noticed_at + GRACE
-        if target.exchanging:
+    async def _recover(self, orphan: Orphan, target: Target | None, now: int) -> None:
+        """For the reconnect link whose WABA it is; without one, for the link whose reserved number it holds."""
+        if target is not None and _waits(target, orphan, now):
             await self._later(orphan, now, SOONEST_LOOK)
-        elif target.at_meta is not None and now < waits_until:
-            await self._later(orphan, now, waits_until - now)
-        else:
-            await self._recover(orphan, target.link, now)
-
-    async def _recover(self, orphan: Orphan, link: SetupLink, now: int) -> None:
+            return
         if self._partner is None or orphan.owner_business_id is None:
-            why = "partner_not_configured" if self._partner is None else "no_business"
+            why = None if target is None else "partner_not_configured" if self._partner is None else "no_business"
             await self._leave_open(orphan, now, why)
             return
         try:
-            grant = await self._fetch(orphan, link.tenant_id)
+            token = await self._token(orphan)
+            found = _Found(target.link) if target is not None else await self._holder(orphan, token.access_token, now)
         except GraphError as error:
             act(log, "recovery.token_refused", logging.WARNING, orphan=orphan.id, error=str(error), tries=orphan.tries)
             if error.retryable and now - orphan.noticed_at < TRIED_FOR:
@@ -185,25 +192,45 @@ class Recovery:
             else:
                 await self._leave_open(orphan, now, "token_refused")
             return
+        if found is None:
+            await self._leave_open(orphan, now, None)
+            return
+        grant = await self._sealed(found.link.tenant_id, token)
         try:
-            await self._db.unit(self._take_up, orphan, grant, link.tenant_id, link.id)
+            await self._db.unit(self._take_up, orphan, grant, found)
         except LinkInUse:  # the browser's own code was first, or the link has ended
             await self._later(orphan, now, SOONEST_LOOK)
             return
-        act(log, "recovery.begun", orphan=orphan.id, link=link.id, provisioning=grant.provisioning_id)
+        act(log, "recovery.begun", orphan=orphan.id, link=found.link.id, provisioning=grant.provisioning_id)
 
-    async def _fetch(self, orphan: Orphan, tenant_id: int) -> _Grant:
-        """The token, sealed for its tenant as soon as it is here; all that may fail by us is done before the call."""
+    async def _token(self, orphan: Orphan) -> TokenGrant:
         if self._partner is None or orphan.owner_business_id is None:
             raise PartnerMissing()
+        return await self._partner.customer_token(orphan.owner_business_id)
+
+    async def _sealed(self, tenant_id: int, fetched: TokenGrant) -> _Grant:
+        """The token, sealed for its tenant and for one run before anything else is done with it."""
         provisioning_id = await self._db.next_id("provisioning")
         sealer = await self._vault.tenant(tenant_id)
-        fetched = await self._partner.customer_token(orphan.owner_business_id)
         token = sealer.seal(fetched.access_token.reveal().encode(), "provisioning", provisioning_id, "token")
         return _Grant(provisioning_id, token, fetched.expires_at_us(self._clock.now()))
 
-    async def _take_up(self, tx: Unit, orphan: Orphan, grant: _Grant, tenant_id: int, link_id: str) -> None:
-        link = await links.find(tx, tenant_id, link_id)
+    async def _holder(self, orphan: Orphan, token: Secret, now: int) -> _Found | None:
+        """The open link whose reserved number stands in the WABA, as Meta lists it with this very token."""
+        kept = {number.number: number for number in await reserved(self._db)}
+        for seen in await self._graph.phone_numbers(token, orphan.meta_waba_id):
+            number = kept.get(normalized(seen.display_phone_number) or "")
+            if number is None or number.tenant_id is None or number.link_id is None:
+                continue
+            row = await self._db.one(links.FIND_LINK, number.tenant_id, number.link_id)
+            link = SetupLink.of(row) if row else None
+            if link is not None and link.seen(now) in WAITING:
+                return _Found(link, seen.id)
+        return None
+
+    async def _take_up(self, tx: Unit, orphan: Orphan, grant: _Grant, found: _Found) -> None:
+        tenant_id = found.link.tenant_id
+        link = await links.find(tx, tenant_id, found.link.id)
         tenant = await tenants.find(tx, tenant_id)
         customer = await customers.find(tx, tenant_id, link.customer_id) if link else None
         if link is None or tenant is None or customer is None:
@@ -214,16 +241,16 @@ class Recovery:
                 last_error="customer_inactive",
             )  # fmt: skip
             return
-        await self._begin(tx, orphan, grant, link, await links.visits(tx, link), SYSTEM)
+        await self._begin(tx, orphan, grant, _Found(link, found.number), await links.visits(tx, link), SYSTEM)
 
     async def _begin(
-        self, tx: Unit, orphan: Orphan, grant: _Grant, link: SetupLink, link_visits: list[Visit], actor: str
+        self, tx: Unit, orphan: Orphan, grant: _Grant, found: _Found, link_visits: list[Visit], actor: str
     ) -> None:
         """As row 7's second unit, without a visit of its own: the sealed token, the run, the link's phase.
 
         Raises LinkInUse where the link has ended or another provisioning exists.
         """
-        now = self._clock.now()
+        now, link = self._clock.now(), found.link
         if link.seen(now) not in WAITING or after(link.phase, Act.RECOVER) is None or link.provisioning_id is not None:
             raise LinkInUse("This link is being completed by its customer, or has ended.", setupLinkId=link.id)
         visit = Target(link, tuple(link_visits)).at_meta
@@ -233,7 +260,8 @@ class Recovery:
             tx, link, now, phase=Phase.PROVISIONING, due_at=None, provisioning_id=grant.provisioning_id,
             authorized_at=link.authorized_at or now, lapses_at=link.expires_at,
         )  # fmt: skip
-        claims = Claims(orphan.event, orphan.meta_waba_id, business_id=orphan.owner_business_id, only_waba=True)
+        named = (orphan.event, orphan.meta_waba_id, found.number, orphan.owner_business_id)
+        claims = Claims(*named, only_waba=True)
         plan = "reconnect" if link.purpose == "reconnect" else "dedicated"
         tx.add(
             runs.ADD, link.tenant_id, grant.provisioning_id, link.id, visit.id if visit else 0, link.customer_id, plan,
@@ -276,40 +304,6 @@ class Recovery:
             orphans.change(tx, orphan, now, due_at=now + wait, lease_until=None, tries=tries)
 
 
-class RecoveryRunner:
-    """One of the worker's runners. `days`: how long closed rows are kept."""
-
-    name = "recovery"
-    channel = orphans.CHANNEL
-
-    def __init__(self, db: Database, clock: Clock, recovery: Recovery, *, days: int) -> None:
-        self._db, self._clock, self._recovery, self._days = db, clock, recovery, days
-        self._dropped_at: int | None = None
-
-    async def run_once(self) -> int:
-        """Takes what is due, at most `AT_ONCE`; how many were taken, or dropped."""
-        now = self._clock.now()
-        rows = await self._db.claim(orphans.CLAIM, now, now + LEASE, AT_ONCE)
-        await asyncio.gather(*(self._look(row) for row in rows))
-        return len(rows) + await self._drop(now)
-
-    async def _look(self, row: Row) -> None:
-        try:
-            await self._recovery.look(Orphan.of(row))
-        except Conflict as error:  # a notice, the operator or a browser was first: its lease or its new time ends this
-            act(log, "recovery.overtaken", orphan=row["id"], why=error.code)
-        except Unavailable as error:  # the database is away: the lease ends by itself
-            act(log, "recovery.put_off", logging.WARNING, orphan=row["id"], why=error.code)
-        except Exception:  # a fault of ours, a key that does not open: the lease ends, and it is tried again
-            log.exception("recovery.crashed", extra={"fields": {"orphan": row["id"]}})
-
-    async def _drop(self, now: int) -> int:
-        if self._dropped_at is not None and now - self._dropped_at < LOOK_EVERY:
-            return 0
-        self._dropped_at = now
-        return await self._db.bulk(orphans.DROP_CLOSED, now - self._days * DAY)
-
-
 def _open(orphan: Orphan | None) -> Orphan:
     if orphan is None:
         raise NotFound("There is no such authorisation.")
@@ -318,6 +312,11 @@ def _open(orphan: Orphan | None) -> Orphan:
     if orphan.status != orphans.OPEN:
         raise OrphanNotOpen(f"It is {orphan.status}; there is nothing left to decide.")
     return orphan
+
+
+def _waits(target: Target, orphan: Orphan, now: int) -> bool:
+    """True while the browser's own code may still come, or is just being traded."""
+    return target.exchanging or (target.at_meta is not None and now < orphan.noticed_at + GRACE)
 
 
 def _wait(age: int) -> int:
