@@ -178,7 +178,19 @@ def _depth(value: Any) -> int:
 
 def decode(raw: bytes, kind: type[T]) -> T:
     """The body as `kind` (a Body). Raises Malformed for no JSON, Invalid naming the field for all else."""
+    # Most bodies are right and in camelCase: they are read in one go. Whatever is odd is read again, for its words.
+    if raw.count(b"{") + raw.count(b"[") <= DEEPEST and b"\\u0000" not in raw:
+        try:
+            read: T = _decoder(kind).decode(raw)
+            return read
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
     return convert(decode_object(raw), kind, nul=b"\\u0000" in raw)
+
+
+@cache
+def _decoder(kind: type) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=_read_ours)
 
 
 def convert(value: dict[str, Any], kind: type[T], *, nul: bool = True) -> T:

@@ -1,6 +1,5 @@
 """What a customer is: whom a tenant onboards. It has no account here; a setup link is how it meets us."""
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -23,8 +22,7 @@ class ExternalIdTaken(Conflict):
         super().__init__("externalId: another customer of this tenant has it", fields={"externalId": "taken"}, **extra)
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
+class Customer(msgspec.Struct, frozen=True):
     """One customer. `connection` is derived from its numbers by the units that change them."""
 
     tenant_id: int

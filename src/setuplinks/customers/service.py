@@ -4,10 +4,11 @@ Off-boarding is a workflow over many rooms and stands in `provisioning`; it ends
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from setuplinks.core import wire
 from setuplinks.core.db.database import Database
@@ -67,7 +68,7 @@ async def update(tx: Unit, tenant_id: int, customer_id: int, wish: Wish, *, now:
     new = _as_wished(old, wish)
     if new == old:
         return old
-    changed = [name for name in Customer.__dataclass_fields__ if getattr(old, name) != getattr(new, name)]
+    changed = [name for name in Customer.__struct_fields__ if getattr(old, name) != getattr(new, name)]
     if "external_id" in changed and new.external_id is not None:
         await _refuse_taken(tx, new)
     new = replace(new, version=old.version + 1, updated_at=now)

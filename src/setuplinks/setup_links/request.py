@@ -5,7 +5,6 @@ value; a rule that is broken names the field as the caller wrote it in camelCase
 """
 
 import functools
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -57,8 +56,7 @@ class ChangedSetupLink(wire.Body, kw_only=True):
     language: str | UnsetType | None = UNSET
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True):
     """What was asked for, checked."""
 
     expires_at: int

@@ -182,7 +182,7 @@ class Idempotency:
         key = request.headers.get(HEADER)
         if key is None:
             return None
-        if not 0 < len(key) <= LONGEST or not all(" " <= letter <= "~" for letter in key):
+        if not 0 < len(key) <= LONGEST or not (key.isascii() and key.isprintable()):
             raise wire.invalid("Idempotency-Key", f"expected 1 to {LONGEST} printable ASCII characters")
         # From the scope: Starlette would build a whole URL to take it apart again.
         path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")

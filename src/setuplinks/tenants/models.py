@@ -1,6 +1,5 @@
 """What a tenant and an API key are: typed rows and the rules that need nothing else."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -19,8 +18,7 @@ class TenantHasCustomers(Conflict):
     title = "This tenant still has customers."
 
 
-@dataclass(frozen=True, slots=True)
-class Tenant:
+class Tenant(msgspec.Struct, frozen=True):
     """A SaaS company that onboards its customers; the guide also says project. Redirect keys are sealed."""
 
     id: int
@@ -52,8 +50,7 @@ class Tenant:
         return keys
 
 
-@dataclass(frozen=True, slots=True)
-class ApiKey:
+class ApiKey(msgspec.Struct, frozen=True):
     """A tenant's key as it is known after it was shown once."""
 
     tenant_id: int

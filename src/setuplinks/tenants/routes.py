@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
-from starlette.requests import ClientDisconnect
 from starlette.routing import Match, request_response
 from starlette.types import Scope
 
@@ -321,15 +320,16 @@ async def read_body(request: Request, largest: int = LARGEST_BODY) -> bytes:
     if told is not None and told.isdigit() and int(told) > largest:
         raise _too_large(largest)
     parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in request.stream():
-            size += len(part)
-            if size > largest:
-                raise _too_large(largest)
-            parts.append(part)
-    except ClientDisconnect:
-        raise Malformed("The connection ended before the body did.") from None
+    size, more = 0, True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Malformed("The connection ended before the body did.")
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        if size > largest:
+            raise _too_large(largest)
+        parts.append(part)
     return b"".join(parts)
 
 

@@ -4,10 +4,11 @@ It does not suspend links or off-board customers: `provisioning` does, by the ho
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from setuplinks.branding import images
 from setuplinks.branding.theme import ThemeInvalid, validate_theme
@@ -79,7 +80,7 @@ async def update(tx: Unit, tenant_id: int, wish: Wish, *, now: int, actor: str, 
     new = _as_wished(old, wish, loopback)
     if new == old:
         return old
-    changed = [name for name in Tenant.__dataclass_fields__ if getattr(old, name) != getattr(new, name)]
+    changed = [name for name in Tenant.__struct_fields__ if getattr(old, name) != getattr(new, name)]
     new = replace(new, version=old.version + 1, updated_at=now)
     store.update(tx, RaceLost(), new, old.version)
     images.want(tx, tenant_id, new.theme, now)

@@ -18,7 +18,7 @@ def _tenant() -> Tenant:
         "redirect_key": b"", "redirect_key_previous": None, "redirect_key_previous_until": None, "version": 0,
         "created_at": NOW, "updated_at": NOW,
     }  # fmt: skip
-    return Tenant(**{name: given[name] for name in Tenant.__dataclass_fields__})
+    return Tenant(**{name: given[name] for name in Tenant.__struct_fields__})
 
 
 def _wanted(raw: bytes) -> Wanted:
