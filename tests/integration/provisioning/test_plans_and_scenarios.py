@@ -74,12 +74,6 @@ async def test_history_is_asked_for_only_where_the_link_says_so(desk: Desk, cust
 
 
 REJECTED = [
-    ("no_number", "no_phone_number"),
-    ("no_waba", "no_business_portfolio"),
-    ("no_target_ids", "no_business_portfolio"),
-    ("several_numbers", "no_phone_number"),
-    ("several_wabas", "no_phone_number"),
-    ("already_registered_pin", "pin_mismatch"),
     ("unverified_number", "verification_failed"),
     ("wrong_app", "permission_missing"),
     ("permission_missing", "permission_missing"),
