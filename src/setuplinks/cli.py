@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from setuplinks.commands import verbs
+from setuplinks.commands import pool_verbs, verbs
 
 app = typer.Typer(
     name="setuplinks",
@@ -133,6 +133,7 @@ app.add_typer(verbs.customers, name="customers")
 app.add_typer(verbs.links, name="links")
 app.add_typer(verbs.api_keys, name="api-keys")
 app.add_typer(verbs.master_keys, name="master-keys")
+app.add_typer(pool_verbs.number_pool, name="number-pool")
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from setuplinks.core.clock import SystemClock
 from setuplinks.core.db.open import open_database
 from setuplinks.core.problems import NotFound
 from setuplinks.migrations.apply import check_revision
+from setuplinks.settings import Settings
 from setuplinks.tenants.auth import CLI
 from setuplinks.tenants.directory import Kind
 
@@ -33,13 +34,15 @@ PIPE_WIDTH = 240  # a table that nobody looks at is not folded
 Act = Callable[["Service"], Awaitable[Any]]
 
 
-def done(act: Act) -> Any:
-    """What `act` answers, with the service open around it. Raises SettingsInvalid, SchemaBehind, DatabaseAway."""
-    return asyncio.run(_done(act))
+def done(act: Act, settings: Settings | None = None) -> Any:
+    """What `act` answers, with the service open around it; without `settings`, by those that need no Meta app.
+
+    Raises SettingsInvalid, SchemaBehind, DatabaseAway.
+    """
+    return asyncio.run(_done(act, without_meta() if settings is None else settings))
 
 
-async def _done(act: Act) -> Any:
-    settings = without_meta()
+async def _done(act: Act, settings: Settings) -> Any:
     logs.configure("warning", settings.log_format)
     url = None if settings.database_url is None else settings.database_url.get_secret_value()
     db = await open_database(url, settings.data_dir, pool_size=2, flock=False)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from setuplinks.core import wire
 from setuplinks.core.db.unit import Unit
-from setuplinks.core.wire import instant, instant_or_none, invalid
+from setuplinks.core.wire import instant, instant_or_none
 from setuplinks.number_pool import store
 from setuplinks.number_pool.models import PoolNumber, State
 from setuplinks.number_pool.service import NumberPool
@@ -163,12 +163,3 @@ def warning(number: PoolNumber, now: int) -> str | None:
     if now >= (number.expires_at or 0):
         return f"Its verification ended at {ends}. Request a code and verify it again to offer it to customers."
     return f"Its verification ends at {ends}. Request a code and verify it again before then."
-
-
-def checked_country(text: str | None) -> str | None:
-    """A country as the command line gives it. Raises Invalid."""
-    if text is None:
-        return None
-    if len(text) != 2 or not (text.isascii() and text.isalpha()):
-        raise invalid("country", "expected two letters such as AR")
-    return text.upper()
