@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser
 
 from setuplinks.core.clock import ManualClock
@@ -19,6 +20,9 @@ from tests.support.service import RunningService, Tenant, running_service
 pytest_plugins = ["tests.support.databases"]
 
 cut_off()
+# How fast examples come tells of the machine, not of the code.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture
