@@ -181,7 +181,8 @@ def decode(raw: bytes, kind: type[T]) -> T:
     # Most bodies are right and in camelCase: they are read in one go. Whatever is odd is read again, for its words.
     if raw.count(b"{") + raw.count(b"[") <= DEEPEST and b"\\u0000" not in raw:
         try:
-            read: T = _decoder(kind).decode(raw)
+            struct: type = kind
+            read: T = _decoder(struct).decode(raw)
             return read
         except (msgspec.DecodeError, UnicodeDecodeError):
             pass
