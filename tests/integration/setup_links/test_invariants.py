@@ -17,14 +17,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from setuplinks.core.clock import HOUR, MINUTE, ManualClock
 from setuplinks.core.db.open import open_database
 from setuplinks.migrations.apply import migrate
-from setuplinks.setup_links.machine import ENDED, Phase
+from setuplinks.provisioning.questions import QuestionClosed
+from setuplinks.setup_links.machine import ENDED, WORKING, Phase
 from tests.integration.setup_links.desk import Desk
 from tests.support.customer import Customer, a_customer
 from tests.support.instants import TEST_BEGINS
 from tests.support.service import running_service
 
 SCENARIOS = st.sampled_from(
-    ["default", "default", "denied", "no_number", "code_used", "transient_register", "already_registered_pin"]
+    [
+        "default",
+        "default",
+        "denied",
+        "no_number",
+        "several_numbers",
+        "code_used",
+        "transient_register",
+        "already_registered_pin",
+    ]
 )
 PEOPLE = 2
 
@@ -108,13 +118,34 @@ class Stories(RuleBasedStateMachine):
     async def _together(self, back: str) -> None:
         await asyncio.gather(*(person.open(back) for person in self.people for _ in range(2)))
 
-    @rule(minutes=st.sampled_from([1, 5, 59, 60, 121, 24 * 60]))
+    @rule(minutes=st.sampled_from([1, 5, 59, 60, 121, 24 * 60, 72 * 60]))
     def time_passes(self, minutes: int) -> None:
         self.do(self.desk.service.advance(minutes * MINUTE))
 
     @rule()
     def the_workers_work(self) -> None:
         self.do(self.desk.service.drain())
+
+    @rule(which=st.integers(0, 3), right=st.booleans())
+    def somebody_answers(self, which: int, right: bool) -> None:
+        """Whatever is asked, answered once or, where the question was closed meanwhile, refused."""
+        self.do(self._answer(self.links[-1 - which % len(self.links)], right))
+
+    async def _answer(self, link: dict[str, Any], right: bool) -> None:
+        question = (await self.desk.of(link))["actionRequired"]
+        kind = question["kind"] if question else "no_number"
+        options = question["options"] if question else []
+        verbs = self.desk.service.parts.questions
+        answers: dict[str, Any] = {
+            "no_number": lambda tx: verbs.check_again(tx, self.desk.acme.id, link["id"]),
+            "pin": lambda tx: verbs.answer_pin(tx, self.desk.acme.id, link["id"], "654321" if right else "111111"),
+            "choose_number": lambda tx: verbs.answer_numbers(
+                tx, self.desk.acme.id, link["id"], [option["metaPhoneNumberId"] for option in options[: 1 + right]]
+            ),
+        }  # fmt: skip
+        with contextlib.suppress(QuestionClosed):
+            await self.desk.service.db.unit(answers[kind])
+            assert question is not None
 
     @rule(which=st.integers(0, 3))
     def the_tenant_revokes(self, which: int) -> None:
@@ -154,11 +185,15 @@ class Stories(RuleBasedStateMachine):
         working = {run["link_id"] for run in runs if run["status"] == "running"}
         for link_id, row in rows.items():
             phase = Phase(row["phase"])
-            if phase is Phase.PROVISIONING:
+            if phase in WORKING:
                 assert link_id in working
             elif phase not in ENDED:
                 assert row["due_at"] is not None
         assert all(run["due_at"] is not None for run in runs if run["status"] == "running")
+        # A question stands open exactly where the link waits for its answer, in the run's row and in the link's.
+        asking = {link_id for link_id, row in rows.items() if row["phase"] == Phase.ACTION_REQUIRED}
+        assert asking == {run["link_id"] for run in runs if run["question"] is not None}
+        assert asking == {link_id for link_id, row in rows.items() if row["action_required"] is not None}
         assert all(run["token"] is None for run in runs if run["status"] in {"done", "rejected", "failed", "revoked"})
         assert len(working) == len([run for run in runs if run["status"] == "running"])
         # A state works once: no more exchanges than spent states, no more runs than exchanges.
