@@ -18,6 +18,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.outbound import Outbound
 from setuplinks.core.vault import Rewrapper, Vault
 from setuplinks.customers import api as customers_api
+from setuplinks.dashboard.pages import OperatorPages
 from setuplinks.doctor import api as doctor_api
 from setuplinks.doctor.desk import Desk
 from setuplinks.health import health_routes
@@ -255,6 +256,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
     callbacks = AppCallbacks(service.settings, service.db, service.clock, service.disconnects)
     app.router.routes.extend(callbacks.routes())
+    app.router.routes.extend(OperatorPages(service.deps, desk).routes())
     app.router.routes.extend(health_routes(app, service.db))
     return app
 

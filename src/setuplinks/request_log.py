@@ -82,4 +82,5 @@ KNOWN = frozenset(
 PLAIN = frozenset(
     {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/meta/callback", "/meta/notifications"}
     | {"/meta/deauthorize", DELETION}
+    | {"/operator", "/operator/sign-in", "/operator/sign-out", "/operator/doctor"}
 )

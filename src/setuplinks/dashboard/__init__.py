@@ -1,0 +1,1 @@
+"""What operator and tenants see: pages, templates, static files."""
