@@ -13,7 +13,7 @@ from setuplinks.core import ids
 from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
-from setuplinks.core.problems import Conflict, NotFound
+from setuplinks.core.problems import Conflict, NotFound, TooMany
 from setuplinks.customers import store as customers
 from setuplinks.number_pool import reservations
 from setuplinks.setup_links import store
@@ -41,6 +41,13 @@ class VisitMoved(Conflict):
 
     code = "visit_moved"
     title = "This visit was changed at the same moment."
+
+
+class TooManyVisits(TooMany):
+    """So many browsers see the work of this link that no further one may; nothing of the work is lost."""
+
+    code = "too_many_visits"
+    title = "Too many browsers have opened this link; go on in one of them."
 
 
 class StateUnknown(NotFound):
@@ -110,7 +117,8 @@ class Visits:
         """Rows 3a, 3b and 14: a person pressed Continue. Answers the link as it then is: started, or working (the
         browser is bound and sees what is going on), or ended (with its code: too many visits, suspended).
 
-        `visit_id` is a fresh id of the counter `visit`.
+        `visit_id` is a fresh id of the counter `visit`. Raises TooManyVisits for one browser too many while the work
+        goes on: the cap never ends work that Meta has said yes to.
         """
         now = self._clock.now()
         link = await store.find(tx, tenant_id, link_id)
@@ -130,6 +138,8 @@ class Visits:
         )  # fmt: skip
         if phase in WORKING:  # 3b: this browser sees what goes on; nothing starts again
             if store.newest(link_visits, begins.browser_hash) is None:
+                if len(link_visits) >= VISITS_CAP:
+                    raise TooManyVisits()
                 self._add_visit(tx, begins)
                 store.add_step(tx, link, now, "joined", device=device)
             return link

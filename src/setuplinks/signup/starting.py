@@ -10,12 +10,14 @@ from setuplinks.meta.embedded_signup import COEXISTENCE, dialog_url, extras
 from setuplinks.number_pool.reservations import reserved_for, while_others_take
 from setuplinks.setup_links.machine import WAITING, WORKING
 from setuplinks.setup_links.models import SetupLink
-from setuplinks.setup_links.visits import VisitClosed
+from setuplinks.setup_links.visits import TooManyVisits, VisitClosed
 from setuplinks.signup.browser import Browser, device, is_phone
 from setuplinks.signup.in_app import app_around
 from setuplinks.signup.room import Room
 from setuplinks.signup.showing import Shown
 from setuplinks.whatsapp.store import FIND_NUMBER
+
+JOIN_AGAIN_S = 900  # after so long the work is mostly done, and the link's own address says how it ended
 
 
 class Starting:
@@ -37,9 +39,12 @@ class Starting:
             return room.too_many(wait)
         browser = room.browsers.of(request)
         visit_id = await room.db.next_id("visit")
-        after = await room.db.unit(
-            room.visits.start, link.tenant_id, link.id, browser.secret, visit_id, device(request)
-        )
+        try:
+            after = await room.db.unit(
+                room.visits.start, link.tenant_id, link.id, browser.secret, visit_id, device(request)
+            )
+        except TooManyVisits:
+            return room.too_many(JOIN_AGAIN_S)
         phase = after.seen(room.clock.now())
         if phase in WAITING and len(link.connection_types) == 1:
             response = await self.authorize(request, shown, browser, link.connection_types[0], None)
