@@ -123,6 +123,8 @@ async def injected_fault(call: GraphCall) -> None:
     for fault in world.faults:
         if fault.call not in (call.name, "*") or (fault.object_id and fault.object_id not in call.parts):
             continue
+        if fault.method not in (None, call.method):
+            continue
         if fault.times is not None:
             fault.times -= 1
             if fault.times <= 0:

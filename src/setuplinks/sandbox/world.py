@@ -150,6 +150,7 @@ class InjectedFault:
 
     call: str  # a call's name, or * for every call
     times: int | None = 1
+    method: str | None = None  # GET, POST or DELETE where reading and writing have one name; None: any
     object_id: str | None = None
     code: int | None = None
     subcode: int | None = None
