@@ -48,6 +48,7 @@ class Answers:
             loader=PackageLoader("setuplinks.dashboard", "templates"), autoescape=True, auto_reload=False,
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
+        self._environment.filters.update(sentence=sentence, anchor=anchor)
         mark = hashlib.sha256((STATIC_DIRECTORY / STYLESHEET).read_bytes()).hexdigest()[:12]
         self._environment.globals.update(
             stylesheet=f"{STATIC_URL}/{STYLESHEET}?v={mark}", words=WORDS, public_url=settings.public_url
@@ -61,6 +62,17 @@ class Answers:
     def see_other(self, path: str) -> Response:
         """303: the browser goes on with a GET."""
         return RedirectResponse(path, 303, headers=self._headers)
+
+
+def sentence(text: str) -> str:
+    """A row's words as a sentence begins; an address, a path or a setting stays as it is."""
+    first = text.partition(" ")[0]
+    return text[0].upper() + text[1:] if first.isalpha() else text
+
+
+def anchor(name: str) -> str:
+    """A row's name as the end of an address."""
+    return name.lower().replace(" ", "-")
 
 
 class Files(StaticFiles):

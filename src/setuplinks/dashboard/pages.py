@@ -29,7 +29,7 @@ HOME = "/operator/doctor"
 SIGN_IN = "/operator/sign-in"
 WRONG_KEY = "wrong key"
 MOST_FORM = 4_096
-NOT_TAKEN = f"This is not the operator’s key. It stands in {PREFIX}OPERATOR_KEY, where the service’s settings are."
+NOT_TAKEN = f"This is not the operator’s key. It stands in {PREFIX}OPERATOR_KEY of the service’s settings."
 TOO_OLD = "This page was open for too long, or it was not opened here. Try again."
 
 Endpoint = Callable[[Request], Awaitable[Response]]

@@ -153,7 +153,7 @@ def data_folder(folder: Path, *, little: int = LITTLE_SPACE, too_little: int = T
             free = shutil.disk_usage(place).free
     except OSError as error:
         return Check("Data folder", "fail", f"{folder} cannot be written to: {error.strerror}", fix)
-    said = f"{folder} has {free / 1e9:.1f} GB free"
+    said = f"{free / 1e9:.1f} GB are free in {folder}"
     if free < too_little:
         return Check("Data folder", "fail", f"{said}: soon nothing can be stored", "room on that disk")
     if free < little:
