@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from setuplinks.sandbox import control, control_app, control_telling, dialog, home, oauth, sdk
+from setuplinks.sandbox import control, control_app, control_telling, desk, dialog, home, oauth, sdk
 from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
 from setuplinks.sandbox.graph import object_call
@@ -54,6 +54,7 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route("/sandbox", home.page(world, sender)),
             Route("/sandbox/static/{name}", static_file),
             *control.routes(world, sender),
+            *desk.routes(world),
             *control_telling.routes(world),
             *control_app.routes(world),
             Route("/{version}/oauth/access_token", graph(oauth.access_token), methods=["GET", "POST"]),

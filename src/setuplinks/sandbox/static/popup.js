@@ -14,7 +14,7 @@
   }
   function sendCode() {
     var result = wire.code ? { cb: wire.channel, code: wire.code } : { cb: wire.channel, error: "access_denied" };
-    if (wire.code || !wire.message || wire.message.event === "CANCEL") {
+    if (wire.code || !wire.message || wire.message.event === "CANCEL" || wire.message.event === "ERROR") {
       opener.postMessage(new URLSearchParams(result).toString(), wire.origin);
     }
   }
