@@ -268,7 +268,7 @@ class Control:
         return views.waba(waba)
 
     async def add_number(self, request: Request, body: Body) -> Body:
-        """The person adds a number in WhatsApp Manager: verified there, not registered; its fields as PATCH has them."""
+        """The person adds a number in WhatsApp Manager: verified, not registered; its fields as PATCH has them."""
         await self.waba(request, body)
         waba = self.world.wabas[request.path_params["waba_id"]]
         number = grants.new_number(self.world, waba, grants.free_display_number(self.world), waba.name)
@@ -286,7 +286,7 @@ class Control:
         if unknown:
             raise ControlRefused(f"cannot be set: {', '.join(unknown)}; can be: {', '.join(sorted(editable))}")
         for name, value in body.items():
-            if type(value) is not type(getattr(record, editable[name])) and not (name == "pin" and type(value) is str):
+            if type(value) is not type(getattr(record, editable[name])) and not (name == "pin" and isinstance(value, str | None)):
                 raise ControlRefused(f"{name}: not a value that it can have")
         for name, value in body.items():
             setattr(record, editable[name], value)
