@@ -30,9 +30,13 @@ class Calls(Transport):
         token: Secret,
         body: Mapping[str, Any] | None = None,
         hide: tuple[Secret, ...] = (),
+        *,
+        query: Mapping[str, str] | None = None,
     ) -> None:
         """Sends a call that answers `{"success": true}`; anything else is not taken for done."""
-        answer = await self.call(call, (meta_id,), timeout=self.timeouts.write, token=token, body=body, hide=hide)
+        answer = await self.call(
+            call, (meta_id,), timeout=self.timeouts.write, token=token, query=query, body=body, hide=hide
+        )
         if answer.get("success") not in (True, "true"):
             raise errors.unreadable(call, 200)
 

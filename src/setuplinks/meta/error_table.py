@@ -214,6 +214,7 @@ TABLE: dict[Key, Rule] = {
     (2593109, None): _coexistence("The customer chose not to share the chat history.", Who.CUSTOMER),
     # The app's own settings
     (101, None): _configuration("Meta does not know the app id, or could not look it up."),
+    (2200, None): _configuration("Meta could not verify the callback address: it did not give the challenge back."),
     (191, None): _configuration("The redirect address or domain is not entered in the app's settings at Meta."),
 }
 

@@ -6,14 +6,12 @@ Owns paths, parameters, the fields asked for, paging, and which calls may be rep
 Every method raises GraphError and nothing else. Base: https://developers.facebook.com/docs/graph-api
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from setuplinks.meta import errors
-from setuplinks.meta.calls import Calls, each, shaped
+from setuplinks.meta.calls import each, shaped
 from setuplinks.meta.errors import Call
 from setuplinks.meta.lenient import as_object, as_text
-from setuplinks.meta.payloads import PhoneNumber, SentMessage, SubscribedApp, Template, TokenGrant, TokenInfo, Waba
+from setuplinks.meta.messaging import Messaging
+from setuplinks.meta.payloads import PhoneNumber, SubscribedApp, TokenGrant, TokenInfo, Waba
 from setuplinks.meta.secret import Secret
 
 WABA_FIELDS = (
@@ -46,11 +44,13 @@ _REGISTER = Call("/{phone_number_id}/register", "POST")
 _DEREGISTER = Call("/{phone_number_id}/deregister", "POST")
 # Meta does each synchronisation once: a repeat answers 2593107, which says that the first had arrived.
 _SYNC = Call("/{phone_number_id}/smb_app_data", "POST")
-_MESSAGES = Call("/{phone_number_id}/messages", "POST", repeatable=False)
-_TEMPLATES = Call("/{waba_id}/message_templates")
+_CHANGE_NUMBER = Call("/{phone_number_id}", "POST")
+# A repeat would send a second text message, or spend one of the few tries that a code has.
+_REQUEST_CODE = Call("/{phone_number_id}/request_code", "POST", repeatable=False)
+_VERIFY_CODE = Call("/{phone_number_id}/verify_code", "POST", repeatable=False)
 
 
-class Graph(Calls):
+class Graph(Messaging):
     """The client. One instance serves the whole process; tokens are given with each call and kept nowhere."""
 
     async def exchange_code(self, code: Secret, redirect_uri: str | None = None) -> TokenGrant:
@@ -120,6 +120,24 @@ class Graph(Calls):
         """Our app no longer hears of this WABA. Same page as `subscribe`."""
         await self.success(_UNSUBSCRIBE, meta_waba_id, token)
 
+    async def override_callback(self, token: Secret, meta_waba_id: str, url: str, verify_token: Secret) -> None:
+        """Sends this WABA's messages to another address; Meta asks that address for its challenge first.
+
+        The app must be subscribed before. `subscribe` takes the override off; account news stays with the app's own
+        callback in any case. Addresses of over 200 characters are refused.
+        https://developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/override
+        """
+        body = {"override_callback_uri": url, "verify_token": verify_token.reveal()}
+        await self.success(_SUBSCRIBE, meta_waba_id, token, body, (verify_token,))
+
+    async def override_number_callback(
+        self, token: Secret, meta_phone_number_id: str, url: str | None, verify_token: Secret
+    ) -> None:
+        """The same for one number, which wins over its WABA's; None takes it off. Same page as `override_callback`."""
+        hook = {"override_callback_uri": url or "", "verify_token": verify_token.reveal()}
+        body = {"webhook_configuration": hook if url else {"override_callback_uri": ""}}
+        await self.success(_CHANGE_NUMBER, meta_phone_number_id, token, body, (verify_token,))
+
     async def subscribed_apps(self, token: Secret, meta_waba_id: str) -> list[SubscribedApp]:
         """The apps that hear of this WABA, other partners' among them. Same page as `subscribe`."""
         rows = await self.rows(_SUBSCRIPTIONS, meta_waba_id, token, {})
@@ -142,6 +160,24 @@ class Graph(Calls):
         """Takes a number off the Cloud API; Meta refuses it for numbers in coexistence. Same page as `register`."""
         await self.success(_DEREGISTER, meta_phone_number_id, token)
 
+    async def change_pin(self, token: Secret, meta_phone_number_id: str, pin: Secret) -> None:
+        """Sets the two-step PIN of a registered number; the old one is not asked for.
+
+        https://developers.facebook.com/docs/whatsapp/cloud-api/reference/two-step-verification
+        """
+        await self.success(_CHANGE_NUMBER, meta_phone_number_id, token, {"pin": pin.reveal()}, (pin,))
+
+    async def request_code(self, token: Secret, meta_phone_number_id: str, method: str, language: str) -> None:
+        """Has Meta send a code to a number that is not verified yet (133006): `method` SMS or VOICE, `language` en_US.
+
+        https://developers.facebook.com/docs/whatsapp/cloud-api/reference/phone-numbers
+        """
+        await self.success(_REQUEST_CODE, meta_phone_number_id, token, {"code_method": method, "language": language})
+
+    async def verify_code(self, token: Secret, meta_phone_number_id: str, code: Secret) -> None:
+        """Hands in the code that came. Same page as `request_code`."""
+        await self.success(_VERIFY_CODE, meta_phone_number_id, token, {"code": code.reveal()}, (code,))
+
     async def sync_app_data(self, token: Secret, meta_phone_number_id: str, sync_type: str) -> str | None:
         """Starts a coexistence synchronisation, `smb_app_state_sync` or `history`; returns Meta's request id.
 
@@ -156,27 +192,3 @@ class Graph(Calls):
             body={"messaging_product": "whatsapp", "sync_type": sync_type},
         )
         return as_text(answer.get("request_id"))
-
-    async def messages(self, token: Secret, meta_phone_number_id: str, payload: Mapping[str, Any]) -> SentMessage:
-        """Sends a message as Meta's page has it. Never repeated by itself: on OutcomeUnknown it may be out already.
-
-        https://developers.facebook.com/docs/whatsapp/cloud-api/reference/messages
-        """
-        body = {"messaging_product": "whatsapp", **payload}
-        answer = await self.call(_MESSAGES, (meta_phone_number_id,), timeout=self.timeouts.send, token=token, body=body)
-        return shaped(_MESSAGES, SentMessage.of, answer)
-
-    async def send_text(self, token: Secret, meta_phone_number_id: str, to: str, text: str) -> SentMessage:
-        """Sends plain text to a person who wrote in the last 24 hours. Same page as `messages`."""
-        payload = {"recipient_type": "individual", "to": to, "type": "text"}
-        return await self.messages(
-            token, meta_phone_number_id, {**payload, "text": {"body": text, "preview_url": False}}
-        )
-
-    async def message_templates(self, token: Secret, meta_waba_id: str, *, name: str | None = None) -> list[Template]:
-        """The WABA's templates over all pages, or those of one name (one for each language).
-
-        https://developers.facebook.com/docs/graph-api/reference/whats-app-business-account/message_templates
-        """
-        rows = await self.rows(_TEMPLATES, meta_waba_id, token, {"name": name} if name else {})
-        return each(Template.of, rows)

@@ -317,6 +317,27 @@ class Template(msgspec.Struct, frozen=True):
         )
 
 
+class Media(msgspec.Struct, frozen=True):
+    """A file at Meta. `url` lives for five minutes and wants the token; `sha256` is hex, `file_size` in bytes.
+
+    https://developers.facebook.com/docs/whatsapp/cloud-api/reference/media
+    """
+
+    id: str
+    url: str | None = None
+    mime_type: str | None = None
+    sha256: str | None = None
+    file_size: int | None = None
+
+    @classmethod
+    def of(cls, raw: Raw) -> Self:
+        """Raises ValueError without an id."""
+        return cls(
+            needed_id(raw), as_text(raw.get("url")), as_text(raw.get("mime_type")), as_text(raw.get("sha256")),
+            as_int(raw.get("file_size")),
+        )  # fmt: skip
+
+
 class SentMessage(msgspec.Struct, frozen=True):
     """A message that Meta took. Whether it arrives is told by status notifications that carry the same `id`."""
 

@@ -7,7 +7,7 @@ comes out as an answer or as a GraphError. It knows no path and no payload: thos
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -29,6 +29,8 @@ _MOST_BYTES = 8 * 1024 * 1024
 _META_ID = re.compile(r"[0-9]{1,40}")
 _PROOF = "appsecret_proof"
 
+Data = bytes | Mapping[str, str] | AsyncIterable[bytes] | None
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
@@ -39,6 +41,16 @@ class Timeouts:
     read: float = 12.0
     write: float = 20.0
     send: float = 30.0
+    upload: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A body that is sent as it comes: `content_type`, and exactly `length` bytes."""
+
+    chunks: AsyncIterable[bytes]
+    content_type: str
+    length: int
 
 
 class Transport:
@@ -99,6 +111,7 @@ class Transport:
         query: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        upload: Upload | None = None,
         hide: tuple[Secret, ...] = (),
     ) -> Raw:
         """Sends one call and returns its JSON object. Raises GraphError and nothing else.
@@ -111,9 +124,12 @@ class Transport:
         if token is not None:
             headers["Authorization"] = f"Bearer {token.reveal()}"
             params[_PROOF] = appsecret_proof(self.app_secret, token)
-        data: bytes | Mapping[str, str] | None = form
+        data: Data = form
         if body is not None:
             data, headers["Content-Type"] = msgspec.json.encode(body), "application/json"
+        if upload is not None:
+            headers |= {"Content-Type": upload.content_type, "Content-Length": str(upload.length)}
+            data = upload.chunks
         secrets = (self.app_secret, *hide, *((token,) if token else ()))
         line: dict[str, Any] = {"method": call.method, "route": call.route, "outcome": "stopped"}
         started = time.perf_counter()
@@ -136,7 +152,7 @@ class Transport:
         *,
         params: Mapping[str, str],
         headers: Mapping[str, str],
-        data: bytes | Mapping[str, str] | None,
+        data: Data,
     ) -> tuple[aiohttp.ClientResponse, bytes | None]:
         try:
             async with self._open(call).request(

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from setuplinks.sandbox import graph_app as app
+from setuplinks.sandbox import graph_media as media
 from setuplinks.sandbox import graph_numbers as numbers
 from setuplinks.sandbox import graph_partner as partner
 from setuplinks.sandbox import graph_wabas as wabas
@@ -21,6 +22,8 @@ WABA_EDGES: dict[tuple[str, str], tuple[str, WabaEdge]] = {
     ("POST", "subscribed_apps"): ("subscribed_apps", wabas.subscribe),
     ("DELETE", "subscribed_apps"): ("subscribed_apps", wabas.unsubscribe),
     ("GET", "message_templates"): ("message_templates", wabas.templates),
+    ("POST", "message_templates"): ("message_templates", wabas.create_template),
+    ("DELETE", "message_templates"): ("message_templates", wabas.delete_template),
 }
 NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("GET", ""): ("phone", numbers.read),
@@ -31,8 +34,10 @@ NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("POST", "verify_code"): ("verify_code", numbers.verify_code),
     ("POST", "smb_app_data"): ("smb_app_data", numbers.smb_app_data),
     ("POST", "messages"): ("messages", numbers.messages),
+    ("POST", "media"): ("media", media.upload),
 }
-MANAGEMENT_FREE = {"messages"}  # what works without whatsapp_business_management
+MEDIA_VERBS = {"GET": media.read, "DELETE": media.delete}
+MANAGEMENT_FREE = {"messages", "media"}  # what works without whatsapp_business_management
 
 
 async def object_call(call: GraphCall) -> Answer:
@@ -64,6 +69,12 @@ async def object_call(call: GraphCall) -> Answer:
         token = call.token()
         _reach(token, number.waba, call)
         return await found[1](call, token, number)
+    file = world.media.get(object_id)
+    if file is not None and not edge and call.method in MEDIA_VERBS:
+        call.name, call.usage_id = "media", file.number.waba.id
+        await injected_fault(call)
+        _reach(call.token(), file.number.waba, call)
+        return await MEDIA_VERBS[call.method](call, file)
     await injected_fault(call)
     if not partner.is_system_user(call):
         call.token()

@@ -1,10 +1,12 @@
 """One call of the Graph API: parameters, token, faults, answer headers, the log of calls. Knows no objects."""
 
 import asyncio
+import email
 import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from email.message import Message
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -111,9 +113,26 @@ async def read_params(request: Request) -> dict[str, Any]:
             raise bad_parameter("Invalid JSON in the request body") from None
         if isinstance(decoded, dict):
             params |= decoded
+    elif request.headers.get("content-type", "").startswith("multipart/form-data"):
+        params |= _multipart(request.headers["content-type"], body)
     else:
         params |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
     return params
+
+
+def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
+    """A form with a file: texts as they are, the file as (type, bytes)."""
+    whole = email.message_from_bytes(b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n" + body)
+    found: dict[str, Any] = {}
+    for part in whole.get_payload() if whole.is_multipart() else []:
+        if not isinstance(part, Message):
+            continue
+        name = part.get_param("name", header="content-disposition")
+        raw = part.get_payload(decode=True)
+        content = raw if isinstance(raw, bytes) else b""
+        is_file = part.get_filename() is not None
+        found[str(name)] = (part.get_content_type(), content) if is_file else content.decode("utf-8", "replace")
+    return found
 
 
 async def injected_fault(call: GraphCall) -> None:

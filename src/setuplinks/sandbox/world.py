@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from setuplinks.sandbox.app_state import WHATSAPP, settings_at_start, subscriptions_at_start
+from setuplinks.sandbox.app_state import WHATSAPP, WHATSAPP_FIELDS, settings_at_start, subscriptions_at_start
 from setuplinks.sandbox.bad_weather import Forecast
 from setuplinks.sandbox.clock import Clock
 from setuplinks.sandbox.config import SandboxConfig, Settings
@@ -75,6 +75,17 @@ class Number:
     synced: set[str] = field(default_factory=set)
     sent_code: str | None = None
     preverified: bool = False  # it was the partner's before the customer took it
+
+
+@dataclass(slots=True)
+class Media:
+    """An uploaded file; its content is not kept."""
+
+    id: str
+    number: Number
+    mime_type: str
+    sha256: str
+    size: int
 
 
 @dataclass(slots=True)
@@ -197,6 +208,7 @@ class World:
         self.numbers: dict[str, Number] = {}
         self.app_numbers: dict[str, Number] = {}
         self.partner_numbers: dict[str, PartnerNumber] = {}
+        self.media: dict[str, Media] = {}
         self.codes: dict[str, Code] = {}
         self.tokens: dict[str, Token] = {}
         self.signups: dict[str, Signup] = {}
@@ -232,9 +244,9 @@ class World:
         return held.callback_url if held is not None and held.active else None
 
     def hears(self, field_name: str) -> bool:
-        """Whether the app is subscribed to this field; an override's address does not change that."""
+        """Whether Meta tells of this field; an override changes the address, not the fields."""
         held = self.app_subscriptions.get(WHATSAPP)
-        return held is not None and held.active and field_name in held.fields
+        return held is None or (held.active and (field_name in held.fields or field_name not in WHATSAPP_FIELDS))
 
     def business_of(self, person: str) -> Iterator[Business]:
         """This person's businesses, newest first. A load test makes thousands: take the few that are needed."""

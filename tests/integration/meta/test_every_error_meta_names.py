@@ -32,7 +32,7 @@ CLASSES: list[tuple[str, str | None, bool, list[tuple[int, int | None]]]] = [
     ("registration", None, False, [(code, None) for code in (133010, 133016, 133099, 136024, 136025)]),
     ("registration", "meta", True, [(133015, None)]),
     ("coexistence", None, False, [(code, None) for code in (2593107, 2593108, 2593109)]),
-    ("configuration", "operator", False, [(101, None), (191, None)]),
+    ("configuration", "operator", False, [(101, None), (191, None), (2200, None)]),
     ("unknown", "meta", False, [(424242, None)]),
 ]
 ROWS = [(kind, who, retryable, *code) for kind, who, retryable, codes in CLASSES for code in codes]
