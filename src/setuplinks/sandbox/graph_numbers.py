@@ -19,7 +19,7 @@ SYNC_TYPES = {"smb_app_state_sync", "history"}
 
 
 async def read(call: GraphCall, token: Token, number: Number) -> Answer:
-    fields = number_fields(number, token.app_id, call.world.config.notification_url or "")
+    fields = number_fields(number, token.app_id, call.world.callback_url or "")
     return shown(fields, NUMBER_DEFAULT, call.text("fields"), "WhatsAppBusinessPhoneNumber")
 
 

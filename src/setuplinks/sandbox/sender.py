@@ -89,8 +89,8 @@ class Sender:
 
     def send(self, entries: list[dict[str, Any]], name: str, url: str | None = None) -> None:
         """Queues entries, to the app's own address or to `url`, an override of it."""
-        url, settings = url or self.world.config.notification_url, self.world.settings
-        if url is None or not settings.notifications:
+        url, settings = url or self.world.callback_url, self.world.settings
+        if url is None or not settings.notifications or not self.world.hears(name):
             return
         self._gathered.append(Change(name, url, entries))
         if settings.notification_batch <= 1 and settings.notification_order == "kept":
