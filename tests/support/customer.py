@@ -6,7 +6,7 @@ Owns one person's cookies and the page that is before them. Several are several 
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
@@ -78,8 +78,9 @@ class Customer:
         self.left_to = None
         return await self._go("GET", url, None)
 
-    async def press(self, action_ends: str = "", **filled: str) -> Reply:
-        """Presses the button of the form whose address ends so (the first form where it is not said)."""
+    async def press(self, action_ends: str = "", **filled: str | list[str]) -> Reply:
+        """Presses the button of the form whose address ends so (the first form where it is not said). A list fills a
+        field of that name several times, as ticks do."""
         form = next(form for form in self.forms if form.action.endswith(action_ends))
         return await self._go("POST", urljoin(self.url, form.action), {**form.fields, **filled})
 
@@ -127,14 +128,14 @@ class Customer:
             raise AssertionError(f"the browser did not leave; the page is {self.page}")
         return self.left_to
 
-    async def _go(self, method: str, url: str, form: dict[str, str] | None) -> Reply:
+    async def _go(self, method: str, url: str, form: Mapping[str, str | list[str]] | None) -> Reply:
         for _ in range(MOST_REDIRECTS):
             if not url.startswith(self.origin + "/"):
                 self.left_to = url
                 return self.reply
             headers = self._as_own_page() if method == "POST" else {}
             async with self._session.request(
-                method, URL(url, encoded=True), data=form, headers=headers, allow_redirects=False
+                method, URL(url, encoded=True), data=_fields(form), headers=headers, allow_redirects=False
             ) as answer:
                 self.url = url
                 self.reply = Reply(
@@ -151,9 +152,15 @@ class Customer:
         return {"Origin": self.origin, "Sec-Fetch-Site": "same-origin"}
 
 
+def _fields(form: Mapping[str, str | list[str]] | None) -> list[tuple[str, str]] | None:
+    if form is None:
+        return None
+    return [(name, one) for name, value in form.items() for one in (value if isinstance(value, list) else [value])]
+
+
 @contextlib.asynccontextmanager
-async def a_customer(service_url: str) -> AsyncIterator[Customer]:
+async def a_customer(service_url: str, agent: str = DESKTOP) -> AsyncIterator[Customer]:
     """A browser with empty cookies, for the length of the block."""
     jar = aiohttp.CookieJar(unsafe=True)  # the service's host is an address in tests, and browsers keep its cookies too
-    async with aiohttp.ClientSession(cookie_jar=jar, headers={"User-Agent": DESKTOP}) as session:
+    async with aiohttp.ClientSession(cookie_jar=jar, headers={"User-Agent": agent}) as session:
         yield Customer(service_url, session)
