@@ -106,13 +106,11 @@ def orphan_router(deps: Deps, recovery: Recovery) -> APIRouter:
         told by that link's events. Needs META_BUSINESS_ID and META_SYSTEM_TOKEN (409 `partner_not_configured`). 409
         `token_refused` where Meta gives none, `link_in_use` where the customer is just completing a link.
         """
-        body = call.take(AssignedOrphan)
+        customer_id, orphan_id = int(call.take(AssignedOrphan).customer_id), call.path_id("orphanId")
 
         async def work() -> Answer:
-            tenant_id = await deps.directory.tenant_of("customer", body.customer_id)
-            return answer(
-                show(await recovery.assign(call.path_id("orphanId"), tenant_id, body.customer_id, call.actor))
-            )
+            tenant_id = await deps.directory.tenant_of("customer", customer_id)
+            return answer(show(await recovery.assign(orphan_id, tenant_id, customer_id, call.actor)))
 
         return await call.change_calling_out(work)
 

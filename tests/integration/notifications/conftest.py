@@ -1,15 +1,20 @@
 """A clinic that is connected, and the tenant's inbox that hears of everything."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from setuplinks.core.clock import SECOND
+from tests.integration.setup_links.desk import Desk
 from tests.support import notices
 from tests.support.customer import Customer
 from tests.support.inbox import Inbox, Received
+from tests.support.sandbox import Sandbox
 from tests.support.service import RunningService, Tenant
+
+WAIT_SECONDS = 10
 
 
 @dataclass
@@ -67,6 +72,16 @@ async def connect(
     return played
 
 
+async def settled(sandbox: Sandbox) -> None:
+    """Returns once the sandbox has told all that it had to tell."""
+    async with asyncio.timeout(WAIT_SECONDS):
+        while True:
+            told = (await sandbox.ask("GET", "/sandbox/notifications"))["data"]
+            if all(row["state"] != "waiting" for row in told):
+                return
+            await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 async def connected(service: RunningService, acme: Tenant, clinic: int, customer: Customer, inbox: Inbox) -> Connected:
     """Connected a moment ago; the sandbox tells nothing by itself, the test does."""
@@ -79,3 +94,9 @@ async def connected(service: RunningService, acme: Tenant, clinic: int, customer
         service, acme, clinic, inbox, played["wabaIds"][0], number["metaPhoneNumberId"],
         number["displayPhoneNumber"], number["id"],
     )  # fmt: skip
+
+
+@pytest.fixture
+async def desk(service: RunningService, acme: Tenant, clinic: int) -> Desk:
+    """Acme SaaS and its customer, the clinic, at the service."""
+    return Desk(service, acme, clinic)

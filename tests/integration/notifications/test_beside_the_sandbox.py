@@ -1,27 +1,12 @@
 """Service and stand-in Meta together: messages in and out, and a customer who removes the app and comes back."""
 
-import asyncio
-
 import aiohttp
 import pytest
 
-from tests.integration.notifications.conftest import Connected, connect
+from tests.integration.notifications.conftest import Connected, connect, settled
 from tests.support.customer import Customer
 from tests.support.inbox import Inbox
-from tests.support.sandbox import Sandbox
 from tests.support.service import RunningService, Tenant
-
-WAIT_SECONDS = 10
-
-
-async def settled(sandbox: Sandbox) -> None:
-    """Returns once the sandbox has told all that it had to tell."""
-    async with asyncio.timeout(WAIT_SECONDS):
-        while True:
-            told = (await sandbox.ask("GET", "/sandbox/notifications"))["data"]
-            if all(row["state"] != "waiting" for row in told):
-                return
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
