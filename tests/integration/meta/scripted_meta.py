@@ -52,16 +52,25 @@ STALL = None
 HANG_UP = b""
 
 
+@dataclass(frozen=True)
+class Held:
+    """These bytes, and then nothing more, on a connection that stays open: both ways, or only towards us."""
+
+    sent: bytes
+    half_closed: bool = False
+
+
 class ScriptedMeta:
-    """`plan()` says what the next connections get: bytes (then the connection ends), HANG_UP, or STALL (nothing)."""
+    """`plan()` says what the next connections get: bytes (then the connection ends), HANG_UP,
+    Held bytes, or STALL (nothing)."""
 
     def __init__(self) -> None:
         self.url = ""
         self.requests: list[Request] = []
-        self._plans: deque[bytes | None] = deque()
+        self._plans: deque[bytes | Held | None] = deque()
         self._over = asyncio.Event()
 
-    def plan(self, *plans: bytes | None) -> None:
+    def plan(self, *plans: bytes | Held | None) -> None:
         """Adds what the next requests get, one each."""
         self._plans.extend(plans)
 
@@ -81,6 +90,11 @@ class ScriptedMeta:
             self.requests.append(Request(method, url.path, dict(parse_qsl(url.query)), headers, body))
             plan = self._plans.popleft()
             if plan is STALL:
+                await self._over.wait()
+            elif isinstance(plan, Held):
+                writer.write(plan.sent)
+                if plan.half_closed:
+                    writer.write_eof()
                 await self._over.wait()
             else:
                 writer.write(plan)
