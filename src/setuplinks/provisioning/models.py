@@ -29,6 +29,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     meta_waba_id: str | None = None
     meta_phone_number_id: str | None = None
     business_id: str | None = None
+    meta_waba_ids: tuple[str, ...] = ()  # of a signup that granted several
     only_waba: bool = False  # Meta itself told of this WABA, no browser did: no other one is looked at
 
 

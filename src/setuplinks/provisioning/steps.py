@@ -101,12 +101,13 @@ async def _inspect(context: Context) -> Result:
 
 async def _find_wabas(context: Context) -> Result:
     """Scope names are no proof, nor is what a popup said: a WABA counts when a call with this token reads it."""
-    facts = context.facts
-    candidates = list(dict.fromkeys([*facts.granted, *filter(None, [context.claims.meta_waba_id])]))[:MOST_WABAS]
+    facts, claims = context.facts, context.claims
+    claimed = [*filter(None, [claims.meta_waba_id]), *claims.meta_waba_ids]
+    candidates = list(dict.fromkeys([*facts.granted, *claimed]))[:MOST_WABAS]
     if context.target_waba is not None:
         candidates = [context.target_waba]
-    elif context.claims.only_waba and context.claims.meta_waba_id is not None:
-        candidates = [context.claims.meta_waba_id]
+    elif claims.only_waba and claims.meta_waba_id is not None:
+        candidates = [claims.meta_waba_id]
     if not candidates:
         return _no_number(context, "no_waba")
     answers = await asyncio.gather(*(_waba_or_none(context, waba_id) for waba_id in candidates))

@@ -169,4 +169,5 @@ def _claims(message: SignupMessage | None) -> Claims:
         meta_waba_id=message.waba_id,
         meta_phone_number_id=message.phone_number_id,
         business_id=message.business_id,
+        meta_waba_ids=message.waba_ids,
     )
