@@ -11,7 +11,7 @@ from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
-from setuplinks.core.problems import Problem
+from setuplinks.core.problems import Conflict, Problem, RaceLost, Unavailable
 from setuplinks.core.wire import instant
 from setuplinks.customers import store as customers
 from setuplinks.provisioning.disconnect import Disconnects
@@ -48,7 +48,7 @@ class ExpiryRunner:
         """One token; whatever goes wrong with it holds up no other. False where nothing was done."""
         try:
             await self._db.unit(self._word, row["tenant_id"], row["waba_id"])
-        except Problem as error:  # the database is away, or somebody else changes the same: the next round
+        except (Unavailable, Conflict, RaceLost) as error:  # the database is away, or others write: the next round
             act(log, "expiring.put_off", logging.WARNING, waba=row["waba_id"], why=error.code)
             return False
         except Exception:

@@ -14,7 +14,7 @@ from setuplinks.core.clock import HOUR, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
-from setuplinks.core.problems import Conflict, Problem
+from setuplinks.core.problems import Conflict, Problem, RaceLost, Unavailable
 from setuplinks.core.vault import Vault
 from setuplinks.meta.errors import GraphError
 from setuplinks.meta.graph import Graph
@@ -232,7 +232,11 @@ class HealthRunner:
                 await self._next(row, self._clock.now() + self._spread(self._every), None, failed=False)
             else:
                 await self._looked(row, *looked)
-        except Problem as error:  # the database is away: the lease ends by itself
+        except (
+            Unavailable,
+            Conflict,
+            RaceLost,
+        ) as error:  # a database away, a race: the lease ends
             act(log, "health.put_off", logging.WARNING, waba=row["waba_id"], why=error.code)
         except Exception:  # a token that cannot be opened, a fault of ours
             log.exception("health.crashed", extra={"fields": {"waba": row["waba_id"]}})

@@ -15,7 +15,7 @@ from setuplinks.core import wire
 from setuplinks.core.clock import MINUTE, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row
-from setuplinks.core.problems import NotFound, Problem
+from setuplinks.core.problems import Conflict, NotFound, RaceLost, Unavailable
 from setuplinks.core.wire import Moment, instant_or_none
 from setuplinks.provisioning.disconnect import NumberNotConnected
 from setuplinks.provisioning.health import (
@@ -127,8 +127,10 @@ class LiveHealth:
             look = looked[0] if looked else None
         except TimeoutError:
             look = Look.failed(0, TOO_SLOW)
-        except Problem:
+        except Unavailable:
             raise
+        except (Conflict, RaceLost):  # others write the same: what they wrote is shown
+            look = None
         except Exception:  # a token that cannot be opened, a fault of ours
             log.exception("health.crashed", extra={"fields": {"waba": credential["waba_id"]}})
             look = Look.failed(0, INTERNAL)

@@ -14,7 +14,7 @@ from setuplinks.core.clock import HOUR, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
-from setuplinks.core.problems import Problem
+from setuplinks.core.problems import Conflict, Problem, RaceLost, Unavailable
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.meta import payloads
 from setuplinks.meta.errors import GraphError
@@ -74,7 +74,11 @@ class PendingRunner:
         """One number; whatever goes wrong with it holds up no other."""
         try:
             await self._look_at(row)
-        except Problem as error:  # the database is away, or the row moved: the lease ends by itself
+        except (
+            Unavailable,
+            Conflict,
+            RaceLost,
+        ) as error:  # a database away, a race: the lease ends
             act(log, "pending.put_off", logging.WARNING, phone=row["id"], why=error.code)
         except Exception:  # a token that cannot be opened, a fault of ours
             log.exception("pending.crashed", extra={"fields": {"phone": row["id"]}})

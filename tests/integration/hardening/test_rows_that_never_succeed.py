@@ -132,3 +132,59 @@ async def test_an_off_boarding_that_cannot_be_done_holds_up_no_other_and_ends(
         await service.advance(2 * DAY)
     [row] = await service.db.read("SELECT status, token FROM offboarding WHERE id = 999")
     assert (row["status"], row["token"]) == ("given_up", None)
+
+
+async def _pending_numbers(service: RunningService, acme: Tenant) -> tuple[int, int]:
+    """Two customers' numbers that wait for their names; the token of the first cannot be opened."""
+    for name in ("Broken", "Good"):
+        customer = await acme.api.made(f"/admin/tenants/{acme.id}/customers", {"name": name})
+        link = await acme.api.made(
+            f"/admin/customers/{customer['id']}/setup-links", {"allowedConnectionTypes": ["dedicated"]}
+        )
+        async with a_customer(service.url) as person:
+            await person.walk(link["url"], service.sandbox, scenario="name_in_review")
+        await service.drain()
+    rows = await service.db.read("SELECT id, waba_id FROM phone_number ORDER BY id")
+    async with service.db.transaction() as tx:
+        tx.add("UPDATE credential SET token = $2 WHERE waba_id = $1", rows[0]["waba_id"], b"damaged")
+    return rows[0]["id"], rows[1]["id"]
+
+
+async def test_a_pending_number_whose_token_does_not_open_holds_up_no_other(
+    service: RunningService, acme: Tenant
+) -> None:
+    broken, good = await _pending_numbers(service, acme)
+    for row in await service.db.read("SELECT meta_phone_number_id AS id FROM phone_number"):
+        await service.sandbox.ask("PATCH", f"/sandbox/phone-numbers/{row['id']}", {"nameStatus": "APPROVED"})
+    await service.advance(30 * MINUTE)
+    assert (await acme.api.get(f"/admin/phone-numbers/{good}")).json["status"] == "active"
+    [row] = await service.db.read("SELECT status, lease_until, due_at FROM phone_number WHERE id = $1", broken)
+    assert (row["status"], row["lease_until"]) == ("pending", None)
+    assert row["due_at"] > service.clock.now()
+
+
+async def test_an_account_that_cannot_be_looked_at_holds_up_no_other(service: RunningService, acme: Tenant) -> None:
+    broken, good = await _pending_numbers(service, acme)
+    await service.advance(2 * HOUR)
+    rows = {
+        row["id"]: row
+        for row in await service.db.read(
+            "SELECT p.id, p.observed_at, c.due_at, c.lease_until, c.unasked FROM phone_number p "
+            "JOIN credential c ON c.tenant_id = p.tenant_id AND c.waba_id = p.waba_id"
+        )
+    }
+    assert (rows[broken]["observed_at"], rows[broken]["lease_until"]) == (None, None)
+    assert rows[broken]["due_at"] > service.clock.now()
+    assert "our side" in rows[broken]["unasked"]
+    assert rows[good]["observed_at"] is not None
+
+
+async def test_a_token_whose_end_cannot_be_told_holds_up_no_other(service: RunningService, acme: Tenant) -> None:
+    broken, good = await _pending_numbers(service, acme)
+    async with service.db.transaction() as tx:
+        tx.add("UPDATE phone_number SET readiness = 'no json' WHERE id = $1", broken)
+    await service.advance(46 * DAY)
+    told = await service.db.read(
+        "SELECT phone_id FROM event WHERE type = 'whatsapp.phone_number.token_expiring'"
+    )  # fmt: skip
+    assert [row["phone_id"] for row in told] == [good]
