@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 import setuplinks
 from scripts.reference_api import api_sections
 from scripts.reference_cli import cli_sections
+from scripts.reference_sandbox import sandbox_sections
 from setuplinks.app import build, create_app
 from setuplinks.cli import app as cli
 from setuplinks.core.clock import SystemClock
@@ -101,11 +102,17 @@ def cli_page() -> str:
     return _page("Commands", f"`setuplinks --help` says the same.\n\n{commands}")
 
 
+def sandbox_page() -> str:
+    """What is written by hand, with the tables of scenarios and settings."""
+    return sandbox_sections((FOLDER / "sandbox.md").read_text(encoding="utf-8"))
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "api.md": api_page,
     "cli.md": cli_page,
     "errors.md": errors_page,
     "events.md": events_page,
+    "sandbox.md": sandbox_page,
     "settings.md": settings_page,
 }
 
