@@ -1,33 +1,44 @@
-"""What waits: due work that nobody does, tokens that end, things that only the operator can decide."""
+"""What waits: due work that nobody does, tokens that end, things that only the operator can decide.
+
+It counts rows of every room's tables, and is the one place outside of their stores that does; it changes none.
+"""
 
 from setuplinks.core.clock import DAY, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.problems import Problem
 from setuplinks.core.wire import instant
 from setuplinks.doctor.models import Check
+from setuplinks.number_pool.models import WARN_WITHIN
 
 LATE, STOPPED = 2 * MINUTE, 15 * MINUTE
 SOON = 14 * DAY
 
+# Queue → its table and the column that says when a row is due.
+QUEUES = {
+    "provisioning": ("provisioning", "due_at"),
+    "notifications": ("notification", "due_at"),
+    "deliveries": ("endpoint_state", "next_due"),
+    "links": ("setup_link", "due_at"),
+    "numbers": ("phone_number", "due_at"),
+    "tokens": ("credential", "due_at"),
+    "recovery": ("orphan_authorisation", "due_at"),
+    "off-boarding": ("offboarding", "due_at"),
+    "images": ("theme_image", "due_at"),
+}
 # Work that is due and that nobody holds. A queue that stands still is one whose oldest row is old.
-DUE = """
-SELECT 'provisioning' AS queue, COUNT(*) AS waiting, MIN(due_at) AS oldest FROM provisioning
- WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-UNION ALL
-SELECT 'notifications', COUNT(*), MIN(due_at) FROM notification
- WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-UNION ALL
-SELECT 'deliveries', COUNT(*), MIN(next_due) FROM endpoint_state
- WHERE next_due <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-UNION ALL
-SELECT 'links', COUNT(*), MIN(due_at) FROM setup_link
- WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-UNION ALL
-SELECT 'numbers', COUNT(*), MIN(due_at) FROM phone_number
- WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
-UNION ALL
-SELECT 'off-boarding', COUNT(*), MIN(due_at) FROM offboarding
- WHERE due_at <= $1 AND (lease_until IS NULL OR lease_until <= $1)
+DUE = " UNION ALL ".join(
+    f"SELECT '{queue}' AS queue, COUNT(*) AS waiting, MIN({due}) AS oldest FROM {table} "  # noqa: S608 - constants
+    f"WHERE {due} <= $1 AND (lease_until IS NULL OR lease_until <= $1)"
+    for queue, (table, due) in QUEUES.items()
+)
+ORPHANS = "SELECT COUNT(*) AS n, MIN(created_at) AS oldest FROM orphan_authorisation WHERE status = 'open'"
+POOL = """
+SELECT COUNT(*) AS held,
+ SUM(CASE WHEN status = 'verified' AND expires_at > $1 AND expires_at <= $2 THEN 1 ELSE 0 END) AS soon,
+ SUM(CASE WHEN status = 'verified' AND expires_at <= $1 THEN 1 ELSE 0 END) AS ended,
+ SUM(CASE WHEN missing_since IS NOT NULL THEN 1 ELSE 0 END) AS missing,
+ MIN(CASE WHEN status = 'verified' AND expires_at > $1 THEN expires_at END) AS next
+ FROM pool_number WHERE status IN ('added', 'code_sent', 'verified')
 """
 TOKENS = """
 SELECT COUNT(*) AS held,
@@ -39,8 +50,8 @@ SELECT COUNT(*) AS held,
 
 
 async def of_work(db: Database, clock: Clock) -> list[Check]:
-    """Workers and tokens."""
-    return [await workers(db, clock), await tokens(db, clock)]
+    """Workers, tokens, authorisations that nobody awaits, the pool's numbers."""
+    return [await look(db, clock) for look in (workers, tokens, authorisations, number_pool)]
 
 
 async def workers(db: Database, clock: Clock) -> Check:
@@ -80,3 +91,36 @@ async def tokens(db: Database, clock: Clock) -> Check:
     if row["next"] is None:
         return Check(name, "pass", f"{held} held; none of them ends")
     return Check(name, "pass", f"{held} held; the next one ends at {instant(int(row['next']))}")
+
+
+async def authorisations(db: Database, clock: Clock) -> Check:
+    """Accounts that were shared with the app, and no link awaits them: only the operator knows whose they are."""
+    name = "Authorisations"
+    try:
+        [row] = await db.read(ORPHANS)
+    except Problem as problem:
+        return Check(name, "warn", f"not looked at: {problem.title}")
+    if not row["n"]:
+        return Check(name, "pass", "each belongs to a link")
+    days = (clock.now() - int(row["oldest"])) // DAY
+    said = f"{row['n']} came without a link, the oldest {f'{days} days' if days else 'less than a day'} ago"
+    return Check(name, "warn", said, "GET /admin/orphan-authorisations: assign each to a customer, or dismiss it")
+
+
+async def number_pool(db: Database, clock: Clock) -> Check:
+    """Numbers that are ready for customers: verified again in time."""
+    name, now = "Number pool", clock.now()
+    try:
+        [row] = await db.read(POOL, now, now + WARN_WITHIN)
+    except Problem as problem:
+        return Check(name, "warn", f"not looked at: {problem.title}")
+    ended, soon, missing = (int(row[column] or 0) for column in ("ended", "soon", "missing"))
+    if not row["held"]:
+        return Check(name, "pass", "it holds no numbers")
+    parts = [f"the verification of {ended} has ended"] if ended else []
+    parts += [f"that of {soon} ends within 14 days, the first at {instant(int(row['next']))}"] if soon else []
+    parts += [f"Meta no longer names {missing} of them"] if missing else []
+    if parts:
+        fix = "`setuplinks number-pool list`, then `request-code` and `verify-code` for each"
+        return Check(name, "warn", f"of {row['held']} held {'; '.join(parts)}", fix)
+    return Check(name, "pass", f"{row['held']} held, none near its end")

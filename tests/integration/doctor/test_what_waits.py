@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from setuplinks.core.clock import DAY, MINUTE, SystemClock
+from setuplinks.core.clock import DAY, HOUR, MINUTE, SystemClock
 from setuplinks.core.db.database import Database
 from setuplinks.core.vault import Vault
 from setuplinks.doctor.storage import data_folder, durability, file_durability, file_system, master_keys, revision
 from tests.integration.doctor.examined import rows
+from tests.integration.notifications.conftest import settled
+from tests.integration.number_pool.pool import ARGENTINE, Pool
 from tests.support.customer import Customer
 from tests.support.service import MASTER_KEYS, RunningService, Tenant, settings_for
 
@@ -58,6 +60,32 @@ async def test_tokens_that_never_end_pass(
     await _connected(service, acme, clinic, customer, "never_expiring")
     await service.drain()
     assert (await rows(service))["Tokens"].said == "1 held; none of them ends"
+
+
+async def test_an_account_that_came_without_a_link_waits_for_the_operator(
+    service: RunningService, acme: Tenant, clinic: int, customer: Customer
+) -> None:
+    assert (await rows(service))["Authorisations"].verdict == "pass"
+    link = await acme.api.made(f"/admin/customers/{clinic}/setup-links", {"allowedConnectionTypes": ["dedicated"]})
+    await service.sandbox.play(await customer.go_to_meta(link["url"]))  # and the browser never comes back
+    await settled(service.sandbox)
+    await service.drain()
+    for _ in range(3):
+        await service.advance(3 * HOUR)
+    waiting = (await rows(service))["Authorisations"]
+    assert (waiting.verdict, waiting.said) == ("warn", "1 came without a link, the oldest less than a day ago")
+
+
+async def test_numbers_of_the_pool_that_end_soon_or_have_ended_are_a_warning(service: RunningService) -> None:
+    assert (await rows(service))["Number pool"].said == "it holds no numbers"
+    pool = Pool(service)
+    await pool.ready(ARGENTINE)
+    assert (await rows(service))["Number pool"].said == "1 held, none near its end"
+    service.clock.advance(80 * DAY)
+    assert "of 1 held that of 1 ends within 14 days, the first at 2026-08-" in (await rows(service))["Number pool"].said
+    service.clock.advance(11 * DAY)
+    ended = (await rows(service))["Number pool"]
+    assert (ended.verdict, ended.said) == ("warn", "of 1 held the verification of 1 has ended")
 
 
 async def test_a_master_key_that_does_not_open_what_is_sealed_fails(db: Database, data_dir: Path) -> None:
