@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from setuplinks.core.clock import MINUTE, SECOND
+from tests.support import notices
 from tests.support.customer import Customer
 from tests.support.inbox import Inbox
 from tests.support.service import RunningService, Tenant
@@ -15,7 +17,7 @@ PARAMETER = re.compile(r"\{(\w+)\}")
 # What a stranger's own activity may touch: the last use of its key.
 OWN_TRACES = {"api_key"}
 # The installation's own, not any tenant's: a tenant's key is told so, whatever is there.
-OPERATORS = ("/admin/number-pool",)
+OPERATORS = ("/admin/number-pool", "/admin/orphan-authorisations")
 
 
 async def _things(
@@ -35,8 +37,22 @@ async def _things(
     return {
         "tenantId": acme.id, "customerId": clinic, "linkId": link["id"], "wabaId": number["wabaId"],
         "phoneNumberId": number["id"], "endpointId": endpoint["id"], "deliveryId": deliveries[0]["id"],
-        "keyId": key["id"], "numberId": pooled["id"],
+        "keyId": key["id"], "numberId": pooled["id"], "orphanId": await _orphan(service),
     }  # fmt: skip
+
+
+async def _orphan(service: RunningService) -> int:
+    """An authorisation that no link awaits, open for the operator."""
+    shared = notices.sample("account_update_partner_added", waba="777")
+    shared["entry"][0]["time"] = service.clock.now() // SECOND
+    [known] = await service.db.read("SELECT business_id FROM waba")
+    shared["entry"][0]["changes"][0]["value"]["waba_info"]["owner_business_id"] = known["business_id"]
+    assert await notices.post(service.url, notices.body_of(shared)) == 200
+    await service.drain()
+    await service.advance(6 * MINUTE)
+    [row] = (await service.operator.get("/admin/orphan-authorisations")).json["data"]
+    assert row["status"] == "open"
+    return int(row["id"])
 
 
 async def _operations(service: RunningService) -> list[tuple[str, str, dict[str, Any]]]:
@@ -109,6 +125,7 @@ async def test_without_a_key_or_with_a_wrong_one_every_route_answers_401(
 ) -> None:
     named = (
         "numberId",
+        "orphanId",
         "tenantId",
         "customerId",
         "linkId",
@@ -148,10 +165,12 @@ async def test_every_change_by_a_key_leaves_an_audit_row(
     service: RunningService, acme: Tenant, clinic: int, customer: Customer, inbox: Inbox
 ) -> None:
     things = await _things(service, acme, clinic, customer, inbox)
+    branch = await acme.api.made(f"/admin/tenants/{acme.id}/customers", {"name": "Branch"})
     bodies = {
         "POST /admin/tenants": {"name": "Third Inc"},
         "POST /admin/number-pool": {"number": "+56225550102"},
         "POST /admin/number-pool/{numberId}/verify-code": {"code": "123456"},
+        "POST /admin/orphan-authorisations/{orphanId}/assign": {"customerId": branch["id"]},
         "PATCH /admin/tenants/{tenantId}": {"language": "es"},
         "POST /admin/tenants/{tenantId}/api-keys": {"name": "second"},
         "POST /admin/tenants/{tenantId}/customers": {"name": "Second clinic"},
@@ -162,11 +181,15 @@ async def test_every_change_by_a_key_leaves_an_audit_row(
         "POST /admin/webhook-endpoints/{endpointId}/recover": {"since": "2026-05-18T00:00:00Z"},
         "POST /admin/webhook-endpoints/{endpointId}/replay": {"since": "2026-05-18T00:00:00Z"},
     }
-    # Deleting comes last, from the inside out; revoking a link before its customer goes.
+    # Deleting comes last, from the inside out; revoking a link before its customer goes. What was assigned cannot be
+    # dismissed any more.
     changing = sorted(
         [one for one in await _operations(service) if one[0] != "GET"],
-        key=lambda one: (one[0] == "DELETE", one[1] == "/admin/tenants/{tenantId}", "{customerId}" in one[1], one[1]),
-    )
+        key=lambda one: (
+            one[0] == "DELETE", one[1] == "/admin/tenants/{tenantId}", "{customerId}" in one[1],
+            one[1].endswith("/assign"), one[1],
+        ),
+    )  # fmt: skip
     left_none = {}
     for method, path, operation in changing:
         name = f"{method} {path}"

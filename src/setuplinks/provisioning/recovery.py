@@ -150,7 +150,7 @@ class Recovery:
         return orphan
 
     async def _open_one(self, orphan_id: int) -> Orphan:
-        orphan = _open(await orphans.find(self._db, orphan_id))
+        orphan = _open(await orphans.find(self._db, orphan_id), or_dismissed=True)
         if self._partner is None:
             raise PartnerMissing()
         if orphan.owner_business_id is None:
@@ -160,7 +160,7 @@ class Recovery:
     async def _assign(
         self, tx: Unit, orphan_id: int, grant: _Grant, tenant_id: int, customer_id: int, actor: str
     ) -> None:
-        orphan = _open(await orphans.find(tx, orphan_id))
+        orphan = _open(await orphans.find(tx, orphan_id), or_dismissed=True)
         held = await whatsapp.waba_by_meta(tx, tenant_id, customer_id, orphan.meta_waba_id)
         numbers = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_WABA, tenant_id, held.id) if held else []
         mine = next((number for number in numbers if number.is_connected), None)
@@ -270,8 +270,8 @@ class Recovery:
         links.add_step(tx, link, now, "permission_recovered", by="operator" if actor != SYSTEM else "meta")
         orphans.change(
             tx, orphan, now, status=orphans.RECOVERING, due_at=now + SOONEST_LOOK, lease_until=None, tries=0,
-            last_error=None, customer_tenant_id=link.tenant_id, customer_id=link.customer_id, link_id=link.id,
-            provisioning_id=grant.provisioning_id,
+            closed_at=None, last_error=None, customer_tenant_id=link.tenant_id, customer_id=link.customer_id,
+            link_id=link.id, provisioning_id=grant.provisioning_id,
         )  # fmt: skip
         audit.add(
             tx, now, link.tenant_id, actor, "orphan_authorisation.assigned", "orphan_authorisation", orphan.id,
@@ -304,12 +304,12 @@ class Recovery:
             orphans.change(tx, orphan, now, due_at=now + wait, lease_until=None, tries=tries)
 
 
-def _open(orphan: Orphan | None) -> Orphan:
+def _open(orphan: Orphan | None, *, or_dismissed: bool = False) -> Orphan:
     if orphan is None:
         raise NotFound("There is no such authorisation.")
     if orphan.status == orphans.AWAITED:
         raise OrphanNotOpen("Its customer may still be about to come back; it opens by itself within five minutes.")
-    if orphan.status != orphans.OPEN:
+    if orphan.status != orphans.OPEN and not (or_dismissed and orphan.status == orphans.DISMISSED):
         raise OrphanNotOpen(f"It is {orphan.status}; there is nothing left to decide.")
     return orphan
 
