@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 NOT_BROWSER := --ignore=tests/e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-other demo bench screenshots reference lock clean
+.PHONY: help setup check format test test-other demo bench soak screenshots reference lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ demo: setup ## service, sandbox and a tenant's inbox on free ports; AUTO=1 plays
 
 bench: setup ## measure against the budgets; QUICK=1 leaves out the large tables
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
+
+soak: setup ## 1,000 signups against a bad Meta, N=40 for a few minutes; exit 1 where anything is lost or doubled
+	@$(BIN)/python -m benchmarks.soak --signups $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 screenshots: setup ## take the pictures of docs/screenshots anew
 	@scripts/system-packages

@@ -104,19 +104,27 @@ class Person:
         elif browser.page == "numbers":
             ticks = _TICKS.findall(browser.reply.body.decode())
             await browser.press("/numbers", number=ticks[-1])
-        elif browser.page in {"no_number", "no-number"}:
-            self._buy_a_number()
+        elif browser.page == "no_number" and self._buys_a_number():
             await browser.press("/look")
+        elif browser.page == "no_number":
+            await browser.press("/choose-again")
+            if browser.left_to is not None:
+                played = await self._scene.sandbox.play(browser.left_to, person=self.name)
+                await browser.open(played["redirectUrl"].partition("#")[0])
 
-    def _buy_a_number(self) -> None:
-        """At Meta, by hand: every account of this customer's business that has none gets one."""
+    def _buys_a_number(self) -> bool:
+        """At Meta, by hand: every account that this customer granted gets one; False where there is no account."""
         world = self._scene.world
-        for signup in list(world.signups.values()):
-            if signup.person != self.name:
-                continue
-            for waba in signup.granted:
-                if not waba.numbers:
-                    new_number(world, waba, free_display_number(world), waba.name)
+        bare = [
+            waba
+            for signup in world.signups.values()
+            if signup.person == self.name
+            for waba in signup.granted
+            if not waba.numbers
+        ]
+        for waba in bare:
+            new_number(world, waba, free_display_number(world), waba.name)
+        return bool(bare)
 
     @property
     def name(self) -> str:
