@@ -61,10 +61,10 @@ class Mortal:
         made = await self.api.made(f"/admin/tenants/{self.tenant}/customers", {"name": "Clínica San Lucas"})
         self.clinic = made["id"]
 
-    async def link(self) -> dict[str, Any]:
-        """A link for the clinic, dedicated only."""
+    async def link(self, **fields: Any) -> dict[str, Any]:
+        """A link for the clinic, dedicated only unless said."""
         assert self.api is not None
-        body = {"allowedConnectionTypes": ["dedicated"], "successRedirectUrl": "https://your-app.com/x"}
+        body = {"allowedConnectionTypes": ["dedicated"], "successRedirectUrl": "https://your-app.com/x", **fields}
         return await self.api.made(f"/admin/customers/{self.clinic}/setup-links", body)
 
     async def of(self, link: dict[str, Any]) -> dict[str, Any]:

@@ -11,37 +11,61 @@ from tests.support.customer import Customer
 from tests.support.inbox import Inbox
 from tests.support.processes import running_program
 
-RUNS = "SELECT status, step, token, lease_until FROM provisioning"
-STEPS = (
-    ("inspect_token", "debug_token", 0),
-    ("find_wabas", "waba", 0),
-    ("list_numbers", "phone_numbers", 0),
-    ("note_subscription", "subscribed_apps", 0),
-    ("subscribe_app", "subscribed_apps", 1),
-    ("register_number", "register", 0),
-    ("read_metadata", "phone", 0),
+RUNS = "SELECT status, step, token, lease_until FROM provisioning ORDER BY id"
+# The call that a death interrupts, how many of its kind pass before it, and the step behind the last record.
+DEDICATED = (
+    ("debug_token", 0, "inspect_token"),
+    ("waba", 0, "inspect_token"),
+    ("phone_numbers", 0, "inspect_token"),
+    ("subscribed_apps", 0, "note_subscription"),
+    ("subscribed_apps", 1, "subscribe_app"),
+    ("register", 0, "subscribe_app"),
+    ("phone", 0, "read_metadata"),
+)
+COEXISTENCE = (
+    ("phone_numbers", 0, "inspect_token"),
+    ("subscribed_apps", 0, "note_subscription"),
+    ("subscribed_apps", 1, "subscribe_app"),
+    ("smb_app_data", 0, "subscribe_app"),
+    ("smb_app_data", 1, "subscribe_app"),
+    ("phone", 0, "read_metadata"),
+)
+RECONNECT = (
+    ("debug_token", 0, "inspect_token"),
+    ("waba", 0, "inspect_token"),
+    ("phone_numbers", 0, "inspect_token"),
+    ("subscribed_apps", 0, "note_subscription"),
+    ("phone", 0, "read_metadata"),
 )
 
 
-async def test_a_process_that_dies_in_every_step_loses_and_doubles_nothing(mortal: Mortal, inbox: Inbox) -> None:
-    assert mortal.api is not None
-    endpoint = await mortal.api.made(f"/admin/tenants/{mortal.tenant}/webhook-endpoints", {"url": inbox.url})
-    link, customer = await mortal.link(), await mortal.customer()
-    for index, (step, call, passing) in enumerate(STEPS):
+async def _killed_in_each(
+    mortal: Mortal, link: dict[str, Any], deaths: tuple[tuple[str, int, str], ...], connection_type: str = "dedicated"
+) -> Customer:
+    """Walks the link while the process dies in each of these calls, and lets the last one live; the browser."""
+    customer = await mortal.customer()
+    for index, (call, passing, step) in enumerate(deaths):
         await mortal.hold(call, passing=passing)
         if index == 0:
-            await customer.walk(link["url"], mortal.sandbox)
+            await customer.walk(link["url"], mortal.sandbox, connection_type=connection_type)
         else:
             await mortal.let_leases_end()
             await mortal.start()
         await mortal.until_held()
         mortal.kill()
-        [run] = await mortal.rows(RUNS)
+        run = (await mortal.rows(RUNS))[-1]
         assert (run["status"], run["step"], run["token"] is None) == ("running", step, False)
     await mortal.sandbox.no_more_faults()
     await mortal.let_leases_end()
     await mortal.start()
     await mortal.until_phase(link, "completed")
+    return customer
+
+
+async def test_a_process_that_dies_in_every_step_loses_and_doubles_nothing(mortal: Mortal, inbox: Inbox) -> None:
+    assert mortal.api is not None
+    endpoint = await mortal.api.made(f"/admin/tenants/{mortal.tenant}/webhook-endpoints", {"url": inbox.url})
+    customer = await _killed_in_each(mortal, await mortal.link(), DEDICATED)
     assert len(await mortal.sandbox.calls("exchange")) == 1
     types = await mortal.events()
     assert [types.count(name) for name in ("whatsapp.phone_number.created", "setup_link.completed")] == [1, 1]
@@ -50,6 +74,31 @@ async def test_a_process_that_dies_in_every_step_loses_and_doubles_nothing(morta
     assert created.signed_by(endpoint["secret"])
     await customer.look_again()
     assert customer.page == "done"
+
+
+async def test_a_coexistence_number_survives_a_death_in_every_step_and_is_synchronised_once(mortal: Mortal) -> None:
+    link = await mortal.link(allowedConnectionTypes=["coexistence"], syncHistory=True)
+    await _killed_in_each(mortal, link, COEXISTENCE, "coexistence")
+    calls = await mortal.sandbox.calls("smb_app_data")
+    assert [call["status"] for call in calls].count(200) == 2
+    assert await mortal.sandbox.calls("register") == []
+    [run] = await mortal.rows(RUNS)
+    assert (run["status"], run["token"]) == ("done", None)
+
+
+async def test_a_reconnect_survives_a_death_in_every_step(mortal: Mortal) -> None:
+    customer, first = await mortal.customer(), await mortal.link()
+    await customer.walk(first["url"], mortal.sandbox)
+    await mortal.until_phase(first, "completed")
+    [number] = await mortal.rows("SELECT id FROM phone_number")
+    [old] = await mortal.rows("SELECT token, version FROM credential")
+    link = await mortal.link(reconnectPhoneNumberId=number["id"])
+    await _killed_in_each(mortal, link, RECONNECT)
+    [new] = await mortal.rows("SELECT token, version FROM credential")
+    assert (new["token"] != old["token"], new["version"]) == (True, old["version"] + 1)
+    types = await mortal.events()
+    assert (types.count("whatsapp.phone_number.reconnected"), types.count("whatsapp.phone_number.created")) == (1, 1)
+    assert len(await mortal.sandbox.calls("register")) == 1
 
 
 async def test_a_death_within_the_exchange_is_named_after_a_minute_and_the_link_goes_on(mortal: Mortal) -> None:
