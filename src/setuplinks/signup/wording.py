@@ -23,7 +23,8 @@ class Words:
 
 _STOPPED_UNKNOWN = Words(
     "Facebook did not finish the connection",
-    "Nothing was connected and nothing has changed. Facebook gave no reason that we can pass on. You can try again.",
+    "Nothing was connected and nothing has changed. Facebook gave no reason that we can pass on. You can try again; if "
+    "it happens once more, tell %(company)s.",
 )
 _STOPPED = {
     "cancelled": Words(
