@@ -16,6 +16,8 @@ Network = IPv4Network | IPv6Network
 MAX_URL = 2048
 LOWEST_FREE_PORT = 1024
 _PORTS_BELOW = (80, 443)
+MAY_OPEN = "; where your server stands in the operator's own network, SETUPLINKS_OUTBOUND_ALLOW opens its range"
+"""Said at save time to whoever meets the guard: whose turn it is, and by which setting."""
 _LOCAL_SUFFIXES = (".local", ".localdomain", ".localhost", ".internal", ".svc")
 _UNICAST_V6 = IPv6Network("2000::/3")
 # Python's is_global takes some of these for public; each leads into IPv4 or to nobody in particular.
@@ -120,9 +122,9 @@ def refuse_name(host: str) -> str | None:
     """What is wrong with a host name that means something only inside of a network; None for any other."""
     name = host.rstrip(".").lower()
     if "." not in name:
-        return "a host name without a dot is not reachable from here"
+        return f"a host name without a dot is not reachable from here{MAY_OPEN}"
     suffix = next((one for one in _LOCAL_SUFFIXES if name.endswith(one)), None)
-    return f"names under {suffix} are not reachable from here" if suffix else None
+    return f"names under {suffix} are not reachable from here{MAY_OPEN}" if suffix else None
 
 
 def unwrapped(address: Address) -> Address:
@@ -183,7 +185,7 @@ class Policy:
             if self.allows(target.literal):
                 return None
             why = why_not_public(target.literal)
-            return f"{why}: not reachable from here" if why else "an address as host is not taken: use a name"
+            return f"{why}: not reachable from here{MAY_OPEN}" if why else "an address as host is not taken: use a name"
         return None if self.allow else refuse_name(target.host)  # with opened ranges the addresses decide
 
     def refuse_addresses(self, target: Target, addresses: Iterable[Address]) -> str | None:
@@ -195,9 +197,9 @@ class Policy:
             return refused
         why = next((why for address in found if (why := why_not_public(address))), None)
         if why is not None:
-            return f"the name leads to a {why}"
+            return f"the name leads to a {why}{MAY_OPEN}"
         if not target.secure:
-            return "http is only taken to addresses that the operator has opened: use https"
+            return "http is only taken to addresses that SETUPLINKS_OUTBOUND_ALLOW has opened: use https"
         if target.port < LOWEST_FREE_PORT and target.port not in _PORTS_BELOW:
             return f"port {target.port} is not taken: use 80, 443 or one from 1024"
         return None

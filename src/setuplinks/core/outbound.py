@@ -22,7 +22,7 @@ from typing import Any
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from setuplinks.core.addresses import Network, Policy, parse_target
+from setuplinks.core.addresses import MAY_OPEN, Network, Policy, parse_target
 
 TOTAL_SECONDS = 15.0
 BODY_SECONDS = 3.0
@@ -168,7 +168,7 @@ class Outbound:
         if refusal := self.policy.refuse_host(target):
             return Examined(refusal=refusal)
         if not target.secure and not self.policy.allow:
-            return Examined(refusal="the URL has to start with https://")
+            return Examined(refusal=f"the URL has to start with https://{MAY_OPEN}")
         if target.literal is not None:
             return Examined(refusal=self.policy.refuse_addresses(target, [target.literal]))
         try:

@@ -4,7 +4,14 @@ from ipaddress import ip_address
 
 import pytest
 
-from setuplinks.core.addresses import Policy, literal_address, parse_networks, parse_target, why_not_public
+from setuplinks.core.addresses import (
+    MAY_OPEN,
+    Policy,
+    literal_address,
+    parse_networks,
+    parse_target,
+    why_not_public,
+)
 
 LOOPBACK_SPELLINGS = [
     "127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "0177.0.0.01",
@@ -74,7 +81,12 @@ def test_a_name_with_one_inside_address_among_public_ones_is_refused() -> None:
     target = parse_target("https://hooks.example.com/")
     assert Policy().refuse_addresses(target, [ip_address("8.8.8.8")]) is None
     refusal = Policy().refuse_addresses(target, [ip_address("8.8.8.8"), ip_address("169.254.169.254")])
-    assert refusal == "the name leads to a link-local address"
+    assert refusal == f"the name leads to a link-local address{MAY_OPEN}"
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.1/", "https://db/", "https://hooks.internal/"])
+def test_whoever_meets_the_guard_is_told_of_the_setting_that_opens_it(url: str) -> None:
+    assert "SETUPLINKS_OUTBOUND_ALLOW" in (Policy().refuse_host(parse_target(url)) or "")
 
 
 @pytest.mark.parametrize(
