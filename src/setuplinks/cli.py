@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from setuplinks.commands import pool_verbs, verbs
+from setuplinks.commands import orphan_verbs, pool_verbs, verbs
 
 app = typer.Typer(
     name="setuplinks",
@@ -134,6 +134,7 @@ app.add_typer(verbs.links, name="links")
 app.add_typer(verbs.api_keys, name="api-keys")
 app.add_typer(verbs.master_keys, name="master-keys")
 app.add_typer(pool_verbs.number_pool, name="number-pool")
+app.add_typer(orphan_verbs.orphans, name="orphans")
 
 
 def main() -> None:
