@@ -49,6 +49,14 @@ def clock_against(date: str | None, now: float) -> Check:
     way = "ahead" if off > 0 else "behind"
     return Check(
         "Clock", "fail" if abs(off) > SKEW_BAD else "warn",
-        f"it is {abs(off):.0f} seconds {way}: signatures carry the time, and receivers refuse what is 5 minutes off",
+        f"it is {_long(abs(off))} {way}: signatures carry the time, and receivers refuse what is 5 minutes off",
         "time synchronisation (NTP) of this machine",
     )  # fmt: skip
+
+
+def _long(seconds: float) -> str:
+    """A length of time as people say it."""
+    for size, name in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"

@@ -130,7 +130,7 @@ class AppChecks:
         if isinstance(app, GraphError):
             return _not_looked_at(name)
         if any(host == domain or host.endswith(f".{domain}") for domain in app.domains):
-            return Check(name, "pass", f"{host} is among them")
+            return Check(name, "pass", f"{host} is one of them")
         said = f"{host} is not among them ({', '.join(app.domains) or 'none is set'}): Facebook may refuse the sign-in"
         place = self._place("App settings → Basic → App domains")
         return Check(name, "warn", said, f"{place}: add {host}", self._link("settings/basic/"))
