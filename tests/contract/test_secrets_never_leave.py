@@ -10,6 +10,7 @@ import pytest
 
 from setuplinks.core.logs import JsonLines
 from setuplinks.walk import WalkStopped, Wishes, walk
+from tests.integration.dashboard.desk import an_operator
 from tests.recovery.mortal import Mortal, running_mortal
 from tests.support.customer import Customer
 from tests.support.inbox import Inbox
@@ -135,6 +136,26 @@ async def _tables(service: RunningService) -> list[str]:
         return [row["name"] for row in rows]
     text = "SELECT tablename AS name FROM pg_catalog.pg_tables WHERE schemaname = 'public'"
     return [row["name"] for row in await service.db.read(text)]
+
+
+async def test_the_operators_page_and_doctor_leave_no_secret_in_a_line_or_an_answer(service: RunningService) -> None:
+    settings = service.parts.settings
+    names = ("operator_key", "meta_app_secret", "meta_verify_token", "meta_system_token", "master_keys")
+    secrets = {name: getattr(settings, name).get_secret_value() for name in names}
+    shown = ""
+    with _listening() as log:
+        async with an_operator(service.url) as person:
+            for key in ("a wrong key", OPERATOR_KEY):
+                await person.sign_in(key)
+                shown += person.text
+            [cookie] = person.cookies
+            secrets |= {"session": cookie.value, "form token": person.token, "wrong key": "a wrong key"}
+            await person.sign_out()
+        shown += (await service.operator.get("/admin/doctor")).body.decode()
+    ours = [line for line in log.lines if "'name': 'setuplinks" in line]
+    assert any("operator.sign_in_refused" in line for line in ours)
+    assert {name: line for line in ours for name in _found(secrets, line)} == {}
+    assert _found(secrets, shown) == {"form token"}
 
 
 @pytest.mark.parametrize("transport", ["popup", "page"])
