@@ -15,6 +15,7 @@ from sqlalchemy import (
     PrimaryKeyConstraint,
     Table,
     Text,
+    text,
 )
 from sqlalchemy.schema import SchemaItem
 
@@ -101,7 +102,8 @@ setup_link = _table(
     _num("opened_at", null=True), _num("used_at", null=True), _num("authorized_at", null=True),
     _num("completed_at", null=True), _num("ended_at", null=True), _num("visits", 0),
     _num("current_visit_id", null=True), _num("provisioning_id", null=True),
-    _text("action_required", null=True), _text("connection_types"), _text("success_url", null=True), _text("failure_url", null=True), _text("theme", "{}"),
+    _text("action_required", null=True), _text("connection_types"), _text("success_url", null=True),
+    _text("failure_url", null=True), _text("theme", "{}"),
     _text("language", null=True), _text("state", null=True), _text("metadata", "{}"), _text("prefill", "{}"),
     _num("phone_provisioning", 0), _text("country_isos", "[]"), _num("sync_history", 0), _num("issue_api_key", 0),
     _num("reconnect_phone_id", null=True), _num("reconnect_waba_id", null=True), _num("resulting_waba_id", null=True),
@@ -246,8 +248,9 @@ webhook_endpoint = _table(
     "webhook_endpoint", "tenant_id id",
     _num("tenant_id"), _num("id"), _text("url"), _text("description", ""), _text("event_types", null=True),
     _num("customer_id", null=True), _num("phone_id", null=True), _text("format", "events"), _text("headers", "{}"),
-    _num("rate_limit", null=True), _bytes("secret"), _bytes("secret_previous", null=True),
-    _num("secret_previous_until", null=True), _text("status", "enabled"), _text("disabled_reason", null=True),
+    _num("rate_limit", null=True), _num("ordered", 0), _bytes("secret"), _bytes("secret_previous", null=True),
+    _num("secret_previous_until", null=True), _bytes("signing_key", null=True),
+    _bytes("signing_key_previous", null=True), _text("status", "enabled"), _text("disabled_reason", null=True),
     _num("version", 0), _num("created_at"), _num("updated_at"), _num("deleted_at", null=True),
     Index("webhook_endpoint_id", "id", unique=True),
     ForeignKeyConstraint(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
@@ -270,6 +273,7 @@ event = _table(
     _num("customer_id", null=True),
     _num("phone_id", null=True),
     _text("link_id", null=True),
+    _text("format", "events"),
 )
 event_payload = _table(
     "event_payload",
@@ -280,13 +284,24 @@ event_payload = _table(
     _num("sealed", 0),
     _bytes("body"),
 )
+# What end users wrote is kept for fewer days than all else, so it stands apart.
+message_payload = _table(
+    "message_payload", "tenant_id event_id",
+    _num("tenant_id"), _text("event_id"), _num("customer_id", null=True), _bytes("body"),
+)  # fmt: skip
 delivery = _table(
     "delivery", "tenant_id id",
     _num("tenant_id"), _text("id"), _num("endpoint_id"), _text("event_id"), _text("event_type"), _text("status"),
     _num("attempts", 0), _num("due_at", null=True), _num("lease_until", null=True), _num("created_at"),
     _num("ended_at", null=True), _num("last_status", null=True), _text("last_error", null=True), _num("manual", 0),
+    _num("lane", null=True),
     Index("delivery_id", "id", unique=True),
     Index("delivery_due", "tenant_id", "endpoint_id", "due_at"),
+    # Only deliveries that keep an order stand in it, so that all others cost nothing.
+    Index(
+        "delivery_lane", "tenant_id", "endpoint_id", "lane", "id",
+        sqlite_where=text("lane IS NOT NULL"), postgresql_where=text("lane IS NOT NULL"),
+    ),
 )  # fmt: skip
 attempt = _table(
     "attempt", "tenant_id delivery_id number",

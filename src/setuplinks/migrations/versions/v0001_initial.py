@@ -117,10 +117,13 @@ def _second_tables() -> None:
         num("tenant_id"), text("id"), num("endpoint_id"), text("event_id"), text("event_type"), text("status"),
         num("attempts", "0"), num("due_at", null=True), num("lease_until", null=True), num("created_at"),
         num("ended_at", null=True), num("last_status", null=True), text("last_error", null=True), num("manual", "0"),
-        key("tenant_id", "id"),
+        num("lane", null=True), key("tenant_id", "id"),
     )
     op.create_index("delivery_due", "delivery", ["tenant_id", "endpoint_id", "due_at"])
     op.create_index("delivery_id", "delivery", ["id"], unique=True)
+    op.create_index("delivery_lane", "delivery",
+        ["tenant_id", "endpoint_id", "lane", "id"],
+        sqlite_where=sa.text("lane IS NOT NULL"), postgresql_where=sa.text("lane IS NOT NULL"))
     op.create_table("endpoint_state",
         num("tenant_id"), num("endpoint_id"), num("next_due", null=True), num("in_flight", "0"),
         real("tokens", null=True), num("tokens_at", null=True), num("failures", "0"),
@@ -130,7 +133,7 @@ def _second_tables() -> None:
     op.create_index("endpoint_state_due", "endpoint_state", ["next_due"])
     op.create_table("event",
         num("tenant_id"), text("id"), text("type"), num("created_at"), num("customer_id", null=True),
-        num("phone_id", null=True), text("link_id", null=True), key("tenant_id", "id"),
+        num("phone_id", null=True), text("link_id", null=True), text("format", "events"), key("tenant_id", "id"),
     )
     op.create_table("event_payload",
         num("tenant_id"), text("event_id"), num("customer_id", null=True), num("sealed", "0"), blob("body"),
@@ -145,6 +148,10 @@ def _second_tables() -> None:
         key("tenant_id", "actor", "idempotency_key"),
     )
     op.create_index("idempotency_expires", "idempotency", ["expires_at"])
+    op.create_table("message_payload",
+        num("tenant_id"), text("event_id"), num("customer_id", null=True), blob("body"),
+        key("tenant_id", "event_id"),
+    )
     op.create_table("notification",
         text("id"), num("received_at"), blob("body_hash"), blob("body"), text("status"), num("due_at", null=True),
         num("lease_until", null=True), num("tries", "0"), num("handled_at", null=True),
@@ -160,6 +167,9 @@ def _second_tables() -> None:
         text("notification_id"), text("meta_id"), key("notification_id", "meta_id"),
     )
     op.create_index("notification_mention_id", "notification_mention", ["meta_id"])
+
+
+def _third_tables() -> None:
     op.create_table("offboarding",
         num("tenant_id"), num("id"), text("meta_waba_id"), blob("token", null=True), text("status"),
         num("due_at", null=True), num("lease_until", null=True), num("tries", "0"), text("last_error", null=True),
@@ -167,9 +177,6 @@ def _second_tables() -> None:
     )
     op.create_index("offboarding_due", "offboarding", ["due_at"])
     op.create_index("offboarding_waba", "offboarding", ["meta_waba_id"])
-
-
-def _third_tables() -> None:
     op.create_table("orphan_authorisation",
         num("tenant_id"), num("id"), text("meta_waba_id"), text("owner_business_id", null=True), text("event"),
         text("status"), num("told_at"), num("noticed_at"), num("version", "0"), num("due_at", null=True),
@@ -215,6 +222,9 @@ def _third_tables() -> None:
         num("tenant_id"), text("link_id"), text("id"), num("at"), text("kind"), text("detail", "{}"),
         key("tenant_id", "link_id", "id"),
     )
+
+
+def _fourth_tables() -> None:
     op.create_table("tenant",
         num("id"), text("name"), text("status", "active"), text("theme", "{}"),
         text("default_success_url", null=True), text("default_failure_url", null=True),
@@ -223,9 +233,6 @@ def _third_tables() -> None:
         num("redirect_key_previous_until", null=True), num("version", "0"), num("created_at"), num("updated_at"),
         key("id"),
     )
-
-
-def _fourth_tables() -> None:
     op.create_table("theme_image",
         num("tenant_id"), text("id"), text("url"), text("kind"), text("status"), text("media_type", null=True),
         blob("body", null=True), num("fetched_at", null=True), text("error", null=True), num("due_at", null=True),
@@ -298,8 +305,9 @@ def _fifth_tables() -> None:
     op.create_table("webhook_endpoint",
         num("tenant_id"), num("id"), text("url"), text("description", ""), text("event_types", null=True),
         num("customer_id", null=True), num("phone_id", null=True), text("format", "events"), text("headers", "{}"),
-        num("rate_limit", null=True), blob("secret"), blob("secret_previous", null=True),
-        num("secret_previous_until", null=True), text("status", "enabled"), text("disabled_reason", null=True),
+        num("rate_limit", null=True), num("ordered", "0"), blob("secret"), blob("secret_previous", null=True),
+        num("secret_previous_until", null=True), blob("signing_key", null=True),
+        blob("signing_key_previous", null=True), text("status", "enabled"), text("disabled_reason", null=True),
         num("version", "0"), num("created_at"), num("updated_at"), num("deleted_at", null=True),
         key("tenant_id", "id"), refers(["tenant_id", "customer_id"], ["customer.tenant_id", "customer.id"]),
         refers(["tenant_id", "phone_id"], ["phone_number.tenant_id", "phone_number.id"]),
