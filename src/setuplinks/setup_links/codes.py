@@ -24,8 +24,8 @@ CODES: dict[str, Code] = {
     "permission_missing": Code(
         "Facebook's permission does not reach the WhatsApp account; the customer signs in again.", "customer", True
     ),
-    "no_business_portfolio": Code("No business portfolio with a WhatsApp account was chosen.", "customer", True),
-    "no_phone_number": Code("No single phone number was chosen in Facebook's window.", "customer", True),
+    "no_business_portfolio": Code("The business that was chosen has no WhatsApp account.", "customer", True),
+    "no_phone_number": Code("The WhatsApp account has no phone number that could be connected.", "customer", True),
     "number_mismatch": Code("Another number was chosen than the one to reconnect.", "customer", True),
     "number_in_use": Code(
         "The number is connected elsewhere; whoever holds it must let it go first.", "customer", True

@@ -1,8 +1,11 @@
 """From grant to number, or back: each plan and scenario ends with the right code, page, API view and event."""
 
+import msgspec
 import pytest
 
 from setuplinks.core.clock import HOUR, MINUTE
+from setuplinks.provisioning.machine import PLANS
+from setuplinks.provisioning.models import Facts
 from tests.integration.setup_links.desk import Desk
 from tests.support.customer import Customer, a_customer
 
@@ -52,6 +55,19 @@ async def test_completion_credential_and_events_stand_in_one_commit(desk: Desk, 
     [run] = await desk.rows("provisioning")
     assert (run["status"], run["token"], run["pin"]) == ("done", None, None)
     assert credential["token"] is not None
+
+
+@pytest.mark.parametrize(("connection_type", "records"), [("dedicated", 5), ("coexistence", 5)])
+async def test_steps_share_their_records(desk: Desk, customer: Customer, connection_type: str, records: int) -> None:
+    """Claimed, chosen, subscription and PIN noted, subscribed and registered, finished: each raises the version."""
+    link = await desk.link(allowedConnectionTypes=[connection_type])
+    await customer.walk(link["url"], desk.service.sandbox, connection_type=connection_type)
+    await desk.service.drain()
+    assert await desk.phase(link) == "completed"
+    [run] = await desk.rows("provisioning")
+    assert run["version"] == records
+    stamped = msgspec.json.decode(run["facts"], type=Facts).done_at
+    assert set(stamped) == {step.value for step in PLANS[connection_type]} - {"finish"}
 
 
 async def test_coexistence_never_registers_and_asks_for_each_sync_once(desk: Desk, customer: Customer) -> None:
