@@ -14,6 +14,7 @@ from tests.integration.dashboard.desk import an_operator
 from tests.recovery.mortal import Mortal, running_mortal
 from tests.support.customer import Customer
 from tests.support.inbox import Inbox
+from tests.support.sandbox import SYSTEM_TOKEN
 from tests.support.service import OPERATOR_KEY, RunningService, Tenant
 
 GIVEN_PIN = "918273"  # what the customer enters on our page, wrongly
@@ -63,7 +64,13 @@ async def _flow(service: RunningService, acme: Tenant, clinic: int, customer: Cu
         "redirect key": (await acme.api.get(f"/admin/tenants/{acme.id}/redirect-key")).json["key"],
         "app secret": service.parts.settings.meta_app_secret.get_secret_value(),
         "verify token": service.parts.settings.meta_verify_token.get_secret_value(),
+        "system token": SYSTEM_TOKEN,
     }  # fmt: skip
+    pooled = await service.operator.made("/admin/number-pool", {"number": "+5493515550101"})
+    await service.sandbox.fault("request_code", code=190, message=f"Malformed access token {SYSTEM_TOKEN}")
+    for _ in range(2):
+        refused = await service.operator.post(f"/admin/number-pool/{pooled['id']}/request-code", {})
+        assert SYSTEM_TOKEN not in refused.body.decode()
     for number, scenario in enumerate((*FAILURES, None)):
         link = await acme.api.made(
             f"/admin/customers/{clinic}/setup-links",
