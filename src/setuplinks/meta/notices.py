@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from setuplinks.meta import verbatim
 from setuplinks.meta.lenient import Raw, as_int, as_object, as_rows, as_text, as_texts
 
 OBJECT = "whatsapp_business_account"
@@ -44,12 +45,13 @@ class NotificationUnreadable(ValueError):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One `changes` entry. `time` is Meta's, unix seconds; it is missing in `messages`."""
+    """One `changes` entry. `time` is Meta's, unix seconds; it is missing in `messages`. `raw` is `value` as it came."""
 
     field: str
     entry_id: str | None
     time: int | None
     value: dict[str, Any]
+    raw: bytes = b""
 
     @property
     def told_at(self) -> int | None:
@@ -98,11 +100,13 @@ def changes(body: bytes) -> list[Change]:
     """All changes of a notification (up to 1,000), in Meta's order. Raises NotificationUnreadable."""
     try:
         raw = _decoded(body)
+        if not isinstance(raw, dict) or raw.get("object") != OBJECT or not isinstance(raw.get("entry"), list):
+            raise NotificationUnreadable("not of WhatsApp")
+        return list(_changes(raw, iter(verbatim.values(body))))
+    except NotificationUnreadable:
+        raise
     except (ValueError, RecursionError):
         raise NotificationUnreadable("not JSON") from None
-    if not isinstance(raw, dict) or raw.get("object") != OBJECT or not isinstance(raw.get("entry"), list):
-        raise NotificationUnreadable("not of WhatsApp")
-    return list(_changes(raw))
 
 
 def _decoded(body: bytes) -> object:
@@ -123,7 +127,7 @@ def _whole_characters(value: Any) -> Any:
     return value
 
 
-def _changes(raw: Raw) -> Iterator[Change]:
+def _changes(raw: Raw, values: Iterator[bytes]) -> Iterator[Change]:
     for entry in as_rows(raw.get("entry")):
         for change in as_rows(entry.get("changes")):
             yield Change(
@@ -131,15 +135,16 @@ def _changes(raw: Raw) -> Iterator[Change]:
                 as_text(entry.get("id")),
                 as_int(entry.get("time")),
                 dict(as_object(change.get("value"))),
+                next(values, b""),
             )
 
 
 def body_of(found: Iterable[Change]) -> bytes:
-    """A notification of these changes alone, to be read by `changes` again; nobody's signature is on it."""
+    """A notification of these changes alone, each value byte for byte as Meta wrote it; nobody's signature is on it."""
     entries = []
     for change in found:
         named = {"id": change.entry_id, "time": change.time}
-        one = {"field": change.field, "value": change.value}
+        one = {"field": change.field, "value": msgspec.Raw(change.raw) if change.raw else change.value}
         entries.append({name: value for name, value in named.items() if value is not None} | {"changes": [one]})
     return msgspec.json.encode({"object": OBJECT, "entry": entries})
 
@@ -264,7 +269,9 @@ def number_values(change: Change) -> dict[str, str]:
         told["throughput_tier"] = "HIGH" if change.event == "THROUGHPUT_UPGRADE" else None
         told["messaging_limit"] = _tier(value.get("max_daily_conversations_per_business") or value.get("current_limit"))
     elif change.field == "business_capability_update":
-        told["messaging_limit"] = _tier(value.get("max_daily_conversations_per_business"))
+        # The second name is the older one, of a time when each number had a limit of its own.
+        limit = value.get("max_daily_conversations_per_business") or value.get("max_daily_conversation_per_phone")
+        told["messaging_limit"] = _tier(limit)
     return {name: text for name, text in told.items() if text is not None}
 
 
