@@ -15,10 +15,10 @@ from playwright.async_api import Browser, BrowserContext, Request, Route, expect
 from playwright.async_api import Page as Tab
 
 from setuplinks.signup.rendering import STATIC_DIRECTORY, Renderer
-from setuplinks.signup.views import Page
+from setuplinks.signup.views import InApp, Page
 from setuplinks.signup.wording import finishing_steps, status_json
 from tests.support.page_gallery import TYPES, sample_logo
-from tests.support.sample_pages import NUMBER, sample_brand, sample_landing, sample_pages, sample_sign_in
+from tests.support.sample_pages import NUMBER, sample_brand, sample_done, sample_landing, sample_pages, sample_sign_in
 
 OURS = "http://127.0.0.1:9"
 METAS = "http://localhost:9"
@@ -366,6 +366,56 @@ async def test_an_answer_that_could_not_be_sent_says_so_and_is_not_repeated(stag
     assert len(tries) == 1
 
 
+async def test_the_pin_is_one_field_over_six_cells_that_takes_digits_by_key_and_by_paste(stage: Stage) -> None:
+    stage.answers["/signup/visit/status"] = {"steps": [], "location": None, "asks": "pin.1"}
+    await stage.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab = await stage.open(PAGES["pin"])
+    field = tab.get_by_label("Six-digit PIN")
+    await field.focus()
+    await tab.keyboard.type("4a8 1")
+    await expect(field).to_have_value("481")
+    await expect(tab.locator(".code i").nth(3)).to_have_class("next")
+    cells, digits = await tab.locator(".code i").nth(2).bounding_box(), await field.bounding_box()
+    assert cells is not None
+    assert digits is not None
+    assert cells["y"] >= digits["y"] - 1
+    await tab.evaluate("() => navigator.clipboard.writeText(' 481 920 ')")
+    await field.fill("")
+    await tab.keyboard.press("ControlOrMeta+V")
+    await expect(field).to_have_value("481920")
+    await tab.keyboard.press("Enter")
+    await expect(tab).to_have_title("signup/visit/pin")
+    assert stage.posted == [("/signup/visit/pin", "form_token=form-token&pin=481920")]
+
+
+async def test_an_open_question_that_is_answered_elsewhere_loads_its_page_anew(stage: Stage) -> None:
+    stage.answers["/signup/visit/status"] = {"steps": [], "location": "/signup/visit", "asks": "pin.1"}
+    tab = await stage.open(PAGES["no-number"])
+    await tab.wait_for_event("response", lambda answer: answer.url.endswith("/status"))
+    assert tab.url == f"{OURS}/signup/x"
+    stage.answers["/signup/visit/status"] = {"steps": [], "location": None, "asks": None}
+    await tab.wait_for_url("**/signup/visit")
+    assert stage.posted == []
+
+
+async def test_inside_another_app_the_link_can_be_copied_also_where_there_is_no_clipboard(stage: Stage) -> None:
+    page = PAGES["in-app"]
+    assert isinstance(page, InApp)
+    await stage.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    tab = await stage.open(page)
+    await expect(tab.get_by_label("The link, to copy by hand")).to_be_hidden()
+    await tab.get_by_role("button", name="Copy the link").click()
+    await expect(tab.get_by_text("Copied. Paste it into the address line")).to_be_visible()
+    assert await tab.evaluate("() => navigator.clipboard.readText()") == page.link
+    await tab.add_init_script("delete Clipboard.prototype.writeText; document.execCommand = () => false")
+    await tab.goto(f"{OURS}/signup/x")
+    await tab.get_by_role("button", name="Copy the link").click()
+    by_hand = tab.get_by_label("The link, to copy by hand")
+    await expect(by_hand).to_be_focused()
+    assert await tab.evaluate("() => getSelection().toString()") == page.link
+    await expect(tab.get_by_text("Copied.")).to_be_hidden()
+
+
 async def test_the_finishing_page_moves_its_lines_and_leaves_when_told(stage: Stage) -> None:
     status = "/signup/visit/status"
     moved = finishing_steps("Acme SaaS", dict.fromkeys(("permission", "number", "register"), "14:03"), number=NUMBER)
@@ -394,7 +444,7 @@ async def test_after_a_minute_she_may_close_the_finishing_page(stage: Stage) -> 
 
 
 async def test_the_done_page_leaves_after_three_seconds(stage: Stage) -> None:
-    tab = await stage.open(replace(PAGES["done"], return_url="/back"))  # type: ignore[call-arg]
+    tab = await stage.open(replace(sample_done(BRAND), return_url="/back"))
     await expect(tab.get_by_text("Taking you there in 2 seconds.")).to_be_visible()
     await tab.wait_for_url("**/back")
     assert stage.posted == []
@@ -403,7 +453,7 @@ async def test_the_done_page_leaves_after_three_seconds(stage: Stage) -> None:
 async def test_who_stays_is_not_carried_away(stage: Stage) -> None:
     tab = await stage.context.new_page()
     await tab.clock.install()
-    stage.page = replace(PAGES["done"], return_url="/back")  # type: ignore[call-arg]
+    stage.page = replace(sample_done(BRAND), return_url="/back")
     await tab.goto(f"{OURS}/signup/x")
     await tab.get_by_role("button", name="Stay here").click()
     await tab.clock.run_for(10_000)

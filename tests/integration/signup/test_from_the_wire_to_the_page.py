@@ -180,18 +180,18 @@ FAILED = {
 
 
 @pytest.mark.parametrize(
-    ("code", "fault"),
+    ("code", "call", "fault"),
     [
-        ("account_restricted", {"call": "waba", "code": 368}),
-        ("meta_refused", {"call": "phone_numbers", "code": 100}),
-        ("meta_unavailable", {"call": "phone_numbers", "status": 503}),
+        ("account_restricted", "waba", {"code": 368}),
+        ("meta_refused", "phone_numbers", {"code": 100}),
+        ("meta_unavailable", "phone_numbers", {"status": 503}),
     ],
 )
 async def test_what_meta_refuses_for_good_fails_the_link_with_its_page(
-    desk: Desk, customer: Customer, code: str, fault: dict[str, Any]
+    desk: Desk, customer: Customer, code: str, call: str, fault: dict[str, Any]
 ) -> None:
     link = await desk.link()
-    await desk.service.sandbox.fault(fault.pop("call"), times=None, **fault)
+    await desk.service.sandbox.fault(call, times=None, **fault)
     await customer.walk(link["url"], desk.service.sandbox)
     await desk.service.drain()
     for _ in range(30 if code == "meta_unavailable" else 1):
