@@ -8,7 +8,7 @@ then.
 import logging
 from typing import Any
 
-from setuplinks.core.clock import Clock
+from setuplinks.core.clock import DAY, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.logs import act
@@ -51,7 +51,7 @@ class PoolRunner:
             values = seen(number, at_meta.get(number.number), now)
             if values:
                 changed += await self._write(number, values, now)
-            if number.ends_soon(now):
+            if number.ends_soon(now) and _new_day(number, now):
                 act(log, "number_pool.ends_soon", logging.WARNING, number_id=number.id, state=number.state(now))
         return changed
 
@@ -64,6 +64,12 @@ class PoolRunner:
             return await self._db.unit(verb)
         except PoolNumberMoved:  # a link or the operator was at it; the next look sees it again
             return 0
+
+
+def _new_day(number: PoolNumber, now: int) -> bool:
+    """True at one look of each day, so that the log warns and does not drum."""
+    left = (number.expires_at or 0) - now
+    return left // DAY != (left + store.LOOK_EVERY) // DAY
 
 
 def seen(number: PoolNumber, row: PreverifiedNumber | None, now: int) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from setuplinks.core.clock import DAY, HOUR, ManualClock
+from setuplinks.core.clock import DAY, HOUR, MINUTE, ManualClock
 from setuplinks.core.db.database import Database
 from tests.integration.number_pool.pool import ARGENTINE, CHILEAN, CODE, GERMAN, Pool
 from tests.support.service import RunningService, Tenant, running_service
@@ -22,6 +22,19 @@ async def test_a_number_is_added_gets_a_code_and_is_verified_for_ninety_days(
     assert (verified["reverifyFrom"], verified["warning"]) == ("2026-07-02T12:00:00Z", None)
     assert [row["id"] for row in await pool.all()] == [added["id"]]
     assert [call["path"].rpartition("/")[2] for call in await service.sandbox.calls("verify_code")] == ["verify_code"]
+
+
+async def test_the_log_warns_once_a_day_before_a_number_ends(
+    pool: Pool, service: RunningService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("WARNING", "setuplinks.number_pool")
+    await pool.ready()
+    await service.advance(75 * DAY + 30 * MINUTE)
+    caplog.clear()
+    for _ in range(48):
+        await service.advance(HOUR)
+    said = [record for record in caplog.records if "number_pool.ends_soon" in record.getMessage()]
+    assert len(said) in {1, 2}
 
 
 async def test_time_warns_ends_and_lets_verify_again(pool: Pool, service: RunningService) -> None:
