@@ -6,6 +6,7 @@ What a page marks as promised is required here; what it marks as possible is typ
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 from jsonschema import Draft202012Validator
 
@@ -135,6 +136,24 @@ TEMPLATE = closed(
     parameter_format=TEXT,
     id=ID,
 )
+CREATED_TEMPLATE = closed(["id", "status", "category"], id=ID, status={"const": "PENDING"}, category=TEXT)
+MEDIA = closed(
+    ["messaging_product", "url", "mime_type", "sha256", "file_size", "id"],
+    messaging_product={"const": "whatsapp"}, url=TEXT, mime_type=TEXT, file_size=NATURAL, id=ID,
+    sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+)  # fmt: skip
+CREATED = closed(["id"], id=ID)
+POOL_NUMBER = closed(
+    ["id", "display_phone_number", "verification_status"],
+    id=ID, display_phone_number=TEXT, verification_status={"enum": ["VERIFIED", "PENDING", "FAILED", "EXPIRED"]},
+)  # fmt: skip
+POOL_FIELDS = {
+    "id": ID,
+    "phone_number": TEXT,
+    "code_verification_status": {"const": "VERIFIED"},
+    "code_verification_time": TIME,
+    "verification_expiry_time": TIME,
+}
 ERROR = closed(
     ["error"],
     error=closed(
@@ -235,6 +254,37 @@ async def test_templates_answer_as_documented(meta: Meta) -> None:
     customer = await meta.connect()
     answer = await meta.graph("GET", f"{customer.waba}/message_templates", customer.token)
     check(listed(TEMPLATE), answer.json)
+
+
+async def test_a_made_template_and_a_file_answer_as_documented(meta: Meta) -> None:
+    customer = await meta.connect()
+    path, body = f"{customer.waba}/message_templates", {"name": "hi", "language": "es", "category": "UTILITY"}
+    check(CREATED_TEMPLATE, (await meta.graph("POST", path, customer.token, json=body)).json)
+    check(SUCCESS, (await meta.graph("DELETE", path, customer.token, params={"name": "hi"})).json)
+    form = aiohttp.FormData({"messaging_product": "whatsapp", "type": "image/png"})
+    form.add_field("file", b"\x89PNG", filename="a.png", content_type="image/png")
+    made = await meta.graph("POST", f"{customer.number}/media", customer.token, data=form)
+    check(CREATED, made.json)
+    check(MEDIA, (await meta.graph("GET", made.json["id"], customer.token)).json)
+    check(SUCCESS, (await meta.graph("DELETE", made.json["id"], customer.token)).json)
+
+
+async def test_the_partners_portfolio_answers_as_documented(meta: Meta) -> None:
+    partner, system = meta.world.config.partner_business_id, "the-system-token"
+    made = await meta.graph("POST", f"{partner}/add_phone_numbers", system, data={"phone_number": "15550783881"})
+    check(CREATED, made.json)
+    number = made.json["id"]
+    check(listed(POOL_NUMBER), (await meta.graph("GET", f"{partner}/preverified_numbers", system)).json)
+    query = {"code_method": "SMS", "language": "en_US"}
+    check(SUCCESS, (await meta.graph("POST", f"{number}/request_code", system, params=query)).json)
+    verified = await meta.graph("POST", f"{number}/verify_code", system, params={"code": "123456"})
+    check(closed(["success", "id"], success={"const": True}, id=ID), verified.json)
+    params = {"fields": ",".join(POOL_FIELDS), "code_verification_status": "VERIFIED"}
+    rows = await meta.graph("GET", f"{partner}/preverified_numbers", system, params=params)
+    check(listed(closed(list(POOL_FIELDS), **POOL_FIELDS)), rows.json)
+    customer = await meta.connect()
+    path = f"{customer.played['businessId']}/system_user_access_tokens"
+    check(EXCHANGE, (await meta.graph("POST", path, system, data={"fetch_only": "true"})).json)
 
 
 async def failing(meta: Meta, customer: Customer) -> list[Any]:

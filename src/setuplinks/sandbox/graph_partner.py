@@ -13,7 +13,7 @@ DAY = 86_400.0
 VERIFIED_DAYS, AGAIN_DAYS = 90, 45
 CODE = "123456"
 REMOVED = 458  # the customer took the app off: the partner gets no token any more
-NUMBER_DEFAULT = ("id", "phone_number", "code_verification_status")
+NUMBER_DEFAULT = ("id", "display_phone_number", "verification_status")  # as in Meta's OpenAPI
 
 Edge = Callable[[GraphCall], Awaitable[Answer]]
 
