@@ -286,7 +286,8 @@ class Control:
         if unknown:
             raise ControlRefused(f"cannot be set: {', '.join(unknown)}; can be: {', '.join(sorted(editable))}")
         for name, value in body.items():
-            if type(value) is not type(getattr(record, editable[name])) and not (name == "pin" and isinstance(value, str | None)):
+            held = getattr(record, editable[name])
+            if not (isinstance(value, str | None) if name == "pin" else type(value) is type(held)):
                 raise ControlRefused(f"{name}: not a value that it can have")
         for name, value in body.items():
             setattr(record, editable[name], value)
