@@ -33,7 +33,7 @@ async def read(call: GraphCall, file: Media) -> Answer:
         "url": f"{call.base_url}/media?mid={file.id}&ext={ends}",
         "mime_type": file.mime_type,
         "sha256": file.sha256,
-        "file_size": file.size,
+        "file_size": str(file.size),  # a text in Meta's OpenAPI
         "id": file.id,
     }
 
