@@ -7,7 +7,7 @@ Owns reviews, bans, restrictions, names, quality and limits as they are told by 
 from dataclasses import replace
 from typing import Any
 
-from setuplinks.core.clock import Clock
+from setuplinks.core.clock import MINUTE, Clock
 from setuplinks.core.db.unit import Unit
 from setuplinks.customers import store as customers
 from setuplinks.customers.models import Customer
@@ -28,6 +28,12 @@ from setuplinks.whatsapp.tell import number_data, waba_data
 _TOLD_BY_NUMBERS = CONNECTS | {
     "PARTNER_REMOVED", "PARTNER_APP_UNINSTALLED", "ACCOUNT_OFFBOARDED", "ACCOUNT_RECONNECTED",
 }  # fmt: skip
+# Meta's reads may lag a little behind its own news; what comes later than this is older than the last look.
+LATE = 5 * MINUTE
+
+
+# What these mean for sending stands in Meta's health_status: the account is looked at, at once.
+_SEEN_BY_A_LOOK = frozenset({"ACCOUNT_RESTRICTION", "ACCOUNT_VIOLATION"})
 
 
 class Accounts:
@@ -55,6 +61,8 @@ class Accounts:
         waba = await whatsapp.waba(tx, owner.tenant_id, owner.waba_id)
         if waba is None:
             return None
+        if change.event in _SEEN_BY_A_LOOK:
+            tx.add(whatsapp.LOOK_SOON, owner.tenant_id, owner.waba_id, self._clock.now())
         changed: dict[str, Any] = {}
         if outcome.waba_status is not None:
             old, new = outcome.waba_status
@@ -110,6 +118,8 @@ class Accounts:
         self, tx: Unit, audience: Audience, customer: Customer, waba: Waba, number: PhoneNumber, change: Change
     ) -> str | None:
         now = self._clock.now()
+        if number.observed_at is not None and change.told_at is not None and change.told_at < number.observed_at - LATE:
+            return None  # Meta itself was asked since: what it said then is newer
         told = {name: new for name, new in number_values(change).items() if getattr(number, name) != new}
         if number.name_status in readiness.NAME_OK and told.get("name_status") not in readiness.NAME_OK:
             told.pop("name_status", None)  # a new name was refused or waits; the number keeps the one that it has

@@ -78,10 +78,14 @@ class Owners:
         return [] if holder is None else [holder]
 
     async def of_any(self, change: Change) -> list[Owner]:
-        """By the number where the value names one that somebody holds, else by the WABA."""
+        """By the number where the value names one that somebody holds, by id or as printed; else by the WABA."""
         if change.meta_phone_number_id is not None:
             holder = await self.of_number(change.meta_phone_number_id)
             if holder is not None:
+                return [holder]
+        elif change.display_phone_number is not None:
+            holder = await self.by_display(change.display_phone_number)
+            if holder is not None and holder.meta_waba_id == change.meta_waba_id:
                 return [holder]
         return await self.of_waba(change.meta_waba_id) if change.meta_waba_id is not None else []
 

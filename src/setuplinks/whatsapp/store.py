@@ -114,6 +114,8 @@ CLAIM_CHECK = Claim(
     sqlite=(f"{_TAKE_CHECK}(tenant_id, waba_id) IN ({_PICK_CHECK}) RETURNING *",),
     postgres=f"{_TAKE_CHECK}(tenant_id, waba_id) IN ({_PICK_CHECK} FOR UPDATE SKIP LOCKED) RETURNING *",
 )
+# Meta told something that its answers show better: the next look is due at once.
+LOOK_SOON = "UPDATE credential SET due_at = $3 WHERE tenant_id = $1 AND waba_id = $2 AND due_at > $3"
 # One WABA now, for somebody who waits: unless it is being checked, or was a moment ago ($5). Its due row stays.
 _TAKE_ONE = (
     "UPDATE credential SET lease_until = $2, checked_at = $1 WHERE tenant_id = $3 AND waba_id = $4 "
