@@ -139,8 +139,8 @@ TEMPLATE = closed(
 CREATED_TEMPLATE = closed(["id", "status", "category"], id=ID, status={"const": "PENDING"}, category=TEXT)
 MEDIA = closed(
     ["messaging_product", "url", "mime_type", "sha256", "file_size", "id"],
-    messaging_product={"const": "whatsapp"}, url=TEXT, mime_type=TEXT, file_size={"type": "string", "pattern": "^[0-9]+$"}, id=ID,
-    sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
+    messaging_product={"const": "whatsapp"}, url=TEXT, mime_type=TEXT, id=ID,
+    file_size={"type": "string", "pattern": "^[0-9]+$"}, sha256={"type": "string", "pattern": "^[0-9a-f]{64}$"},
 )  # fmt: skip
 CREATED = closed(["id"], id=ID)
 POOL_NUMBER = closed(
