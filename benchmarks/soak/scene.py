@@ -5,6 +5,7 @@ Owns start, sudden death, restart, and the passing of time while nobody serves. 
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Scene:
     programs: dict[str, Program] = field(default_factory=dict)
     tenants: list[Tenant] = field(default_factory=list)
     kills: int = 0
+    written: list[str] = field(default_factory=list)  # Meta's ids of the messages that end users wrote
 
     @property
     def dialect(self) -> str:
@@ -178,7 +180,7 @@ async def staged(folder: Path, server: PostgresServer | None, seed: int) -> Asyn
         settings = settings_for(own, running.url, folder / "data", url, log_format="json", log_level="debug")
         scene = Scene(
             folder, url, own, box.state.world, Sandbox(running.url, session), receiver,
-            Api(own, OPERATOR_KEY, session), environment_of(settings), random.Random(seed),
+            Api(own, OPERATOR_KEY, session), environment_of(settings) | _same_tree(), random.Random(seed),
         )  # fmt: skip
         try:
             await scene.start()
@@ -187,6 +189,11 @@ async def staged(folder: Path, server: PostgresServer | None, seed: int) -> Asyn
             with contextlib.suppress(ProgramEnded):
                 scene.kill_all()
             await receiver.stop()
+
+
+def _same_tree() -> dict[str, str]:
+    """The programs run the code that this one runs, also where that is a copy of the tree."""
+    return {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
 
 
 def _session() -> aiohttp.ClientSession:
