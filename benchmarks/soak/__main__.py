@@ -7,6 +7,7 @@ is good again, somebody helps whoever has not finished, and everything is counte
 
 import argparse
 import asyncio
+import itertools
 import shutil
 import sys
 import tempfile
@@ -24,7 +25,7 @@ from benchmarks.soak.verdicts import Verdict
 from tests.support.postgres import PostgresServer, running_postgres
 
 AT_ONCE = 12
-KILLS_EACH = 60  # one sudden death for so many signups, and three at least
+DEATHS = 15  # sudden deaths in a run, at least; a long one has one for each 25 signups
 WAITS = (60, 600, 3_600, 6 * 3_600, 12 * 3_600, 24 * 3_600)  # how time passes at the end, in seconds
 QUIET_SECONDS = 20.0
 HELP = Go("default", False, None)
@@ -57,17 +58,17 @@ def habits_met(told: list[Told]) -> Counter[str]:
 async def _people(scene: Scene, signups: int, seed: int) -> list[Told]:
     """Everybody's own goes, a dozen at once, with sudden deaths between."""
     told: list[Told] = []
-    numbers = iter(range(signups))
-    due = max(20, signups // max(3, signups // KILLS_EACH)) if signups >= 60 else max(4, signups // 3)
-    lock = asyncio.Lock()
+    numbers, ended = iter(range(signups)), itertools.count(1)
+    every = max(1, min(25, signups // DEATHS))
+    one_dies = asyncio.Lock()
 
     async def one_after_the_other() -> None:
         for number in numbers:
             one = await _begun(scene, number)
             told.append(one)
             await Person(scene, one).live(goes(seed, number))
-            if len(told) % due == 0 and not lock.locked():
-                async with lock:
+            if next(ended) % every == 0:
+                async with one_dies:
                     await scene.sudden_death()
 
     async with asyncio.TaskGroup() as group:

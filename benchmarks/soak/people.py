@@ -14,6 +14,7 @@ import aiohttp
 from benchmarks.soak.plan import Go
 from benchmarks.soak.scene import Scene, Tenant, patiently
 from setuplinks.sandbox.grants import free_display_number, new_number
+from setuplinks.sandbox.telling import tell_inbound
 from setuplinks.walk import WalkStopped, Wishes, walk
 from tests.support.customer import Customer, a_customer
 from tests.support.sandbox import SandboxRefused
@@ -56,8 +57,17 @@ class Person:
             if link["phase"] == "action_required":
                 link = await self.answer(link)
             if link["phase"] in ENDED:
+                self._written_to()
                 return
             self._told.states[named(link)] += 1
+
+    def _written_to(self) -> None:
+        """Somebody writes to the number that was connected; Meta may tell of it twice, late, or to a dead service."""
+        world = self._scene.world
+        mine = [signup for signup in world.signups.values() if signup.person == self.name]
+        numbers = [number for signup in mine for waba in signup.granted for number in waba.numbers]
+        if len(numbers) == 1 and numbers[0].waba.subscriptions and numbers[0].platform_type == "CLOUD_API":
+            self._scene.written.append(tell_inbound(world, numbers[0], "5493515550100", None, "Ana", "¿Abren hoy?"))
 
     async def look(self) -> dict[str, Any]:
         """The link as the API shows it."""

@@ -6,7 +6,7 @@ Owns what arrived. A webhook counts as received when it was read whole and its s
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
@@ -16,6 +16,7 @@ from standardwebhooks import Webhook
 from benchmarks.soak.plan import receiver_fault
 
 SLOW_SECONDS = 1.5
+RECEIVED = "whatsapp.message.received"
 
 
 class Receiver:
@@ -25,12 +26,11 @@ class Receiver:
         self.url = ""
         self.secrets: dict[str, str] = {}  # tenant → its endpoint's secret
         self.seen: dict[tuple[str, str], bytes] = {}
-        self.types: Counter[str] = Counter()
+        self.messages: dict[str, set[str]] = {}  # Meta's id of a message → the events that told of it
         self.problems: list[str] = []
         self.posts = 0
         self.well = False  # True: no more faults
         self.struck: Counter[str] = Counter()
-        self.on_event: Callable[[], None] = lambda: None
         self._seed = seed
         self._runner: web.AppRunner | None = None
 
@@ -79,8 +79,9 @@ class Receiver:
         known = self.seen.setdefault((tenant, event_id), digest)
         if known != digest:
             self.problems.append(f"{tenant} got {event_id} twice with two bodies")
-        self.types[msgspec.json.decode(body)["type"]] += 1
-        self.on_event()
+        told = msgspec.json.decode(body)
+        if told["type"] == RECEIVED:
+            self.messages.setdefault(told["data"]["message"]["id"], set()).add(event_id)
 
 
 def _signed(secret: str, headers: dict[str, str], body: bytes) -> bool:

@@ -39,6 +39,7 @@ async def all_of(scene: Scene) -> list[Verdict]:
     return [
         _links(tables),
         _events(scene, tables),
+        _messages(scene),
         _doubled(tables),
         Verdict("webhooks are signed, and the same each time", f"{scene.receiver.posts} came", scene.receiver.problems),
         _tokens(scene, tables, held),
@@ -70,6 +71,14 @@ def _events(scene: Scene, tables: dict[str, list[dict[str, Any]]]) -> Verdict:
     lost = [f"{wanted[key]} {key[1]}" for key in wanted if key not in scene.receiver.seen]
     never = [f"{event} was never committed" for _, event in scene.receiver.seen.keys() - wanted.keys()]
     return Verdict("every event has arrived", f"{len(wanted)} events", lost + never)
+
+
+def _messages(scene: Scene) -> Verdict:
+    """What an end user wrote to a connected number has reached its tenant, as one event."""
+    told = scene.receiver.messages
+    wrong = [f"{wamid[:24]} was told as {len(told.get(wamid, ()))} events" for wamid in scene.written
+             if len(told.get(wamid, ())) != 1]  # fmt: skip
+    return Verdict("every message has arrived, once", f"{len(scene.written)} messages", wrong)
 
 
 def _doubled(tables: dict[str, list[dict[str, Any]]]) -> Verdict:
