@@ -85,6 +85,7 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     wrong_pins: dict[str, int] = {}  # number → how many of these were wrong
     register_trouble: str | None = None
     synced: tuple[str, ...] = ()  # "type of synchronisation:number"
+    checked_at: int = 0  # when the customer had us look again, the last time
     asked: Question | None = None  # what was asked last, open or answered
     done_at: dict[str, int] = {}  # step → instant, for the page's list and the timeline
 

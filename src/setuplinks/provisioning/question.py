@@ -8,12 +8,14 @@ from typing import Any
 
 import msgspec
 
-from setuplinks.core.clock import HOUR, MINUTE
+from setuplinks.core.clock import HOUR, MINUTE, SECOND
 from setuplinks.core.wire import instant
 
 ANSWERED_WITHIN = 72 * HOUR
 # After how long Meta is asked again by itself whether a number is there; the last one stays.
 LOOKS = (2 * MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 20 * MINUTE, HOUR)
+# A button that is pressed again and again asks Meta no more often.
+LOOKS_APART = 10 * SECOND
 # How often one run registers one number at most. Meta locks a number at ten in 72 hours; two are left for what follows.
 MOST_REGISTRATIONS = 8
 

@@ -16,7 +16,7 @@ from setuplinks.core.vault import Vault
 from setuplinks.provisioning import store
 from setuplinks.provisioning.machine import Step
 from setuplinks.provisioning.models import Facts, Provisioning, opened_pins, sealed_pins
-from setuplinks.provisioning.question import Option, Question
+from setuplinks.provisioning.question import LOOKS_APART, Option, Question
 from setuplinks.provisioning.service import CHANNEL, Provisionings
 from setuplinks.setup_links import store as links
 from setuplinks.setup_links.machine import Act, Phase, after
@@ -80,9 +80,14 @@ class Questions:
         self._go_on(tx, link, run, Step.REGISTER, facts, pin=sealed_pins(sealer, run.id, pins))
 
     async def check_again(self, tx: Unit, tenant_id: int, link_id: str) -> None:
-        """The customer says that there is a number now: Meta is asked at once."""
+        """The customer says that there is a number now: Meta is asked at once, or 10 seconds after the last time."""
         link, run, _ = await self._open(tx, tenant_id, link_id, "no_number")
-        self._go_on(tx, link, run, Step.INSPECT, run.facts)
+        now = self._clock.now()
+        allowed_at = run.facts.checked_at + LOOKS_APART
+        if now < allowed_at:
+            store.change(tx, run, now, due_at=min(run.due_at or allowed_at, allowed_at), lease_until=None)
+            return
+        self._go_on(tx, link, run, Step.INSPECT, msgspec.structs.replace(run.facts, checked_at=now))
 
     async def start_over(self, tx: Unit, tenant_id: int, link_id: str) -> None:
         """Row 12: the customer would rather choose another business or number at Facebook. The grant is given back,

@@ -48,9 +48,9 @@ from setuplinks.tenants import store as tenants
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.models import NumberTaken
 
-LEASE = 60 * SECOND
+LEASE = 40 * SECOND
 # Steps share a record for so long; a call may take 24 s, so that none ends behind its lease.
-SHARED_FOR = 20 * SECOND
+SHARED_FOR = 10 * SECOND
 AT_ONCE = 32
 LOOK_AGAIN = 0.1  # seconds after which a round that waits for Meta looks for other runs
 PIN_SPACE = 1_000_000

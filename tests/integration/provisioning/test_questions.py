@@ -118,6 +118,17 @@ async def test_meta_being_away_while_we_look_does_not_shorten_the_customers_time
     await until_completed(desk, link)
 
 
+async def test_pressing_again_and_again_asks_meta_no_more_often(desk: Desk, customer: Customer) -> None:
+    link, played = await asked(desk, customer, "no_number")
+    before = len(await desk.service.sandbox.calls("debug_token"))
+    for _ in range(5):
+        await check(desk, link)
+    assert len(await desk.service.sandbox.calls("debug_token")) == before + 1
+    await desk.service.sandbox.ask("POST", f"/sandbox/wabas/{played['wabaIds'][0]}/phone-numbers")
+    await desk.service.advance(10 * SECOND)
+    await until_completed(desk, link)
+
+
 SILENT = [
     ("no_number", "no_phone_number"),
     ("no_waba", "no_business_portfolio"),
