@@ -43,8 +43,9 @@ GOES_ON_AT = {"no_number": Step.INSPECT, "choose_number": Step.CHOOSE, "pin": St
 # After these the run is recorded before it goes on: the next step needs it committed, or can change something at Meta.
 RECORDED_AFTER = frozenset({Step.CHOOSE, Step.NOTE_SUBSCRIPTION, Step.REGISTER, Step.SYNC_HISTORY})
 
-# A run that cannot go on for so long ends the link; a registration that cannot is put off, the link completes.
+# A run that cannot go on for so long ends the link. What the number can wait for, or do without, holds no link.
 RUN_LIVES = 24 * HOUR
+PUT_OFF = frozenset({Step.REGISTER, Step.SYNC_CONTACTS, Step.SYNC_HISTORY})
 BACKOFF = (1, 2, 4, 8, 15, 30, 60, 120, 300, 600, 1800)  # seconds
 
 
@@ -200,7 +201,7 @@ def _again(run: Run, outcome: Again, now: int, jitter: float) -> Decision:
         due_at = min(now + wait, run.question.until)
         return Hold(run.plan, GOES_ON_AT[run.question.kind], run.tries + 1, due_at, run.question)
     if now + wait - run.working_since >= RUN_LIVES:
-        if run.step is Step.REGISTER:  # the grant is good: the number stays pending, the link completes
+        if run.step in PUT_OFF:  # the grant is good: the number stays pending, or has no history; the link completes
             return advance(run, Done(), now)
         return Fail(outcome.code)
     return Go(run.plan, run.step, run.tries + 1, now + wait)

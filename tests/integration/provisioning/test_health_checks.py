@@ -249,6 +249,20 @@ async def test_a_slow_old_answer_does_not_overwrite_what_a_notification_told_mea
     assert (await standing.shown())["qualityRating"] == "YELLOW", "it is asked again soon"
 
 
+async def test_a_notification_that_comes_late_does_not_overwrite_what_meta_was_seen_to_say_since(
+    standing: Standing,
+) -> None:
+    shown = (await standing.shown())["displayPhoneNumber"]
+    late = notices.sample("phone_number_quality_update", waba=standing.waba, display=shown)
+    late["entry"][0]["time"] = standing.service.clock.now() // SECOND
+    await standing.pass_time(HOUR)
+    assert await notices.post(standing.service.url, notices.body_of(late)) == 200
+    await standing.service.drain()
+    assert (await standing.shown())["qualityRating"] == "GREEN"
+    assert standing.inbox.of_type(UPDATED) == []
+    assert len(standing.inbox.of_type("whatsapp.notification")) == 1, "it is passed on all the same"
+
+
 async def test_the_death_of_the_old_token_does_not_cut_off_who_reconnected_meanwhile(
     standing: Standing, customer: Customer
 ) -> None:

@@ -144,3 +144,12 @@ async def test_a_meta_that_is_away_for_a_day_ends_the_sync_by_its_24_hours_and_n
     await desk.service.sandbox.fault("smb_app_data", times=None, code=2593108)
     await desk.service.advance(40 * 60 * SECOND)
     assert (await desk.acme.api.get(f"/admin/setup-links/{link['id']}")).json["status"] == "completed"
+
+
+async def test_a_sync_that_meta_never_answers_holds_no_link_either(desk: Desk, customer: Customer) -> None:
+    await desk.service.sandbox.fault("smb_app_data", times=None, code=2)
+    link = await connected(desk, customer)
+    for _ in range(26):
+        await desk.service.advance(HOUR)
+    assert (await desk.acme.api.get(f"/admin/setup-links/{link['id']}")).json["status"] == "completed"
+    assert (await desk.numbers())[0]["status"] == "active"

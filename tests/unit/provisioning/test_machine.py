@@ -9,6 +9,7 @@ from setuplinks.provisioning.machine import (
     BACKOFF,
     FIRST,
     PLANS,
+    PUT_OFF,
     RUN_LIVES,
     Again,
     Ask,
@@ -176,7 +177,7 @@ def test_waits_grow_and_jitter_moves_them_by_a_fifth() -> None:
     assert (wait(5, -1), wait(5, 1), wait(5, -7)) == (24, 36, 24)
 
 
-@given(st.sampled_from(sorted(PLANS)), st.sampled_from([step for step in Step if step is not Step.REGISTER]))
+@given(st.sampled_from(sorted(PLANS)), st.sampled_from([step for step in Step if step not in PUT_OFF]))
 def test_a_step_that_meta_never_answers_ends_the_run_within_24_hours(plan: str, step: Step) -> None:
     now, run = NOW, Run(plan, step, 0, NOW)
     while isinstance(decision := advance(run, Again(), now), Go):
@@ -185,11 +186,21 @@ def test_a_step_that_meta_never_answers_ends_the_run_within_24_hours(plan: str, 
     assert decision == Fail("meta_unavailable")
 
 
-def test_a_registration_that_never_succeeds_is_put_off_and_the_link_goes_on() -> None:
-    now, run = NOW, Run("dedicated", Step.REGISTER, 0, NOW)
-    while isinstance(decision := advance(run, Again(), now), Go) and decision.step is Step.REGISTER:
-        now, run = decision.due_at, Run("dedicated", Step.REGISTER, decision.tries, NOW)
-    assert decision == Go("dedicated", Step.READ_METADATA, 0, now)
+@pytest.mark.parametrize(
+    ("plan", "step", "following"),
+    [
+        ("dedicated", Step.REGISTER, Step.READ_METADATA),
+        ("coexistence", Step.SYNC_CONTACTS, Step.SYNC_HISTORY),
+        ("coexistence", Step.SYNC_HISTORY, Step.READ_METADATA),
+    ],
+)
+def test_what_a_number_can_wait_for_or_do_without_is_put_off_and_the_link_goes_on(
+    plan: str, step: Step, following: Step
+) -> None:
+    now, run = NOW, Run(plan, step, 0, NOW)
+    while isinstance(decision := advance(run, Again(), now), Go) and decision.step is step:
+        now, run = decision.due_at, Run(plan, step, decision.tries, NOW)
+    assert decision == Go(plan, following, 0, now)
 
 
 def test_a_wait_that_meta_names_is_waited() -> None:
