@@ -220,4 +220,8 @@ A customer, and the link to send to them:
     -d '{{"successRedirectUrl": "https://your-app.com/onboarding/success",
          "failureRedirectUrl": "https://your-app.com/onboarding/failed"}}'
 
-(1 is the customer's id in the first answer.)"""
+(1 is the customer's id in the first answer.)
+
+Whether all is ready, while it runs:
+
+  {program} doctor    # or, with SETUPLINKS_OPERATOR_KEY, {public_url}/operator"""
