@@ -157,6 +157,9 @@ def sample_pages(brand: Brand) -> dict[str, Page]:
         "no-account": NoNumber(**sample_asking(brand), reason="no_waba"),
         "in-app": sample_in_app(brand),
         "done": sample_done(brand),
+        "done-chats": replace(
+            sample_done(brand), numbers=(ConnectedNumber(NUMBER, CUSTOMER, history="coming", progress=40),)
+        ),
         "disconnected": Disconnected(brand, CUSTOMER, (NUMBER,), BACK),
         "stopped": Stopped(
             brand, CUSTOMER, "cancelled", "/go", TOKEN, UNTIL, step="PHONE_NUMBER_VERIFICATION", back_url=BACK

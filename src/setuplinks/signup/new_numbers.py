@@ -16,12 +16,17 @@ from setuplinks.signup.views import NewNumber
 METAS_COUNTRY = "US"
 
 
-async def new_number(db: Database, settings: Settings, link: SetupLink, now: int) -> NewNumber | None:
-    """What the pages say of a new number; None for a link that offers none, or whose number is in an app already."""
+async def new_number(
+    db: Database, settings: Settings, link: SetupLink, now: int, *, in_a_window: bool = False
+) -> NewNumber | None:
+    """What the pages say of a new number; None for a link that offers none, or whose number is in an app already.
+
+    `in_a_window`: Facebook opens in one for sure, which is always told of the number; the full page may not be.
+    """
     if not link.phone_provisioning or link.purpose == "reconnect" or link.connection_types == ("coexistence",):
         return None
     metas = not link.country_isos or METAS_COUNTRY in link.country_isos
-    if not settings.has_partner:
+    if not settings.has_partner or not (in_a_window or settings.meta_page_extras == "on"):
         return NewNumber("off", metas)
     held = await reserved_for(db, link.id)
     if held is not None and held.lasts(now):

@@ -78,11 +78,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class ConnectedNumber:
-    """A number of the done page: as people dial it, the name that they see, whether WhatsApp still reviews the name."""
+    """A number of the done page: as people dial it, the name that they see, whether WhatsApp still reviews the name.
+
+    `waits`: WhatsApp lets it send later, by itself. `history`: earlier chats of a number whose app stays, where the
+    link asked for them; `progress` in percent, None before Meta told of any.
+    """
 
     number: str
     name: str | None
     name_in_review: bool = False
+    waits: bool = False
+    history: Literal["coming", "here", "declined"] | None = None
+    progress: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +226,11 @@ class Done:
     return_url: str | None = None
     seconds: int = 3
     disconnect: Disconnect | None = None
+
+    @property
+    def all_wait(self) -> bool:
+        """True where none of the numbers may send yet."""
+        return bool(self.numbers) and all(number.waits for number in self.numbers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ so that reloading, going back and a second tab always show where things stand.
 """
 
 import json
-from typing import cast
+from typing import Literal, cast
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.routing import Route
 from setuplinks.core.clock import SECOND
 from setuplinks.core.db.unit import Unit
 from setuplinks.meta.embedded_signup import COEXISTENCE, message_origins
+from setuplinks.meta.history import COMPLETE
 from setuplinks.provisioning import machine
 from setuplinks.provisioning.models import Provisioning
 from setuplinks.provisioning.offboard import NOT_MINE_FOR
@@ -41,7 +42,6 @@ from setuplinks.signup.views import (
     Expired,
     Failed,
     Finishing,
-    NewNumber,
     Page,
     Revoked,
     SignIn,
@@ -50,6 +50,7 @@ from setuplinks.signup.views import (
 )
 from setuplinks.signup.visitor import Visitors
 from setuplinks.signup.wording import finishing_steps, status_json
+from setuplinks.whatsapp.models import PhoneNumber
 from setuplinks.whatsapp.store import FIND_WABA
 
 SLOW_AFTER = 60 * SECOND
@@ -193,13 +194,14 @@ class VisitPages:
             None,
             link.sync_history,
             chosen,
-            await self._new_number(link),
+            await new_number(self._room.db, self._room.settings, link, self._room.clock.now()),
         )
 
     async def _sign_in(self, shown: Shown, visit: Visit, browser: Browser) -> Page:
         settings, link = self._room.settings, shown.link
         here = f"/signup/{link.id}"
         kind = visit.connection_type or "dedicated"
+        offer = await new_number(self._room.db, settings, link, self._room.clock.now(), in_a_window=True)
         return SignIn(
             brand=shown.brand,
             steps=3 if len(link.connection_types) > 1 else 2,
@@ -216,11 +218,8 @@ class VisitPages:
             form_token=self._room.browsers.form_token(link.id),
             valid_until=shown.day(link.expires_at),
             page_url=f"{here}/page" if self._starting.may_use_page(kind) else None,
-            new_number=await self._new_number(link) if kind != COEXISTENCE else None,
+            new_number=offer if kind != COEXISTENCE else None,
         )
-
-    async def _new_number(self, link: SetupLink) -> NewNumber | None:
-        return await new_number(self._room.db, self._room.settings, link, self._room.clock.now())
 
     def _stopped(self, shown: Shown, visit: Visit) -> Page:
         link = shown.link
@@ -287,13 +286,7 @@ class VisitPages:
             brand=shown.brand,
             customer_name=shown.customer_name,
             business_name=(row["name"] if row else None) or shown.customer_name,
-            numbers=tuple(
-                ConnectedNumber(
-                    number.display_phone_number or number.meta_phone_number_id, number.verified_name,
-                    number.name_status in REVIEWED,
-                )
-                for number in numbers
-            ),
+            numbers=tuple(connected(one, sync_history=link.sync_history) for one in numbers if one not in left),
             return_url=leave,
             disconnect=Disconnect(
                 f"{here}/not-mine", self._room.browsers.form_token(link.id), shown.time(completed + NOT_MINE_FOR)
@@ -313,3 +306,18 @@ class VisitPages:
         if phase is Phase.REVOKED:
             return Revoked(shown.brand, shown.customer_name, link.ended_reason == "superseded", back)
         return Failed(shown.brand, shown.customer_name, link.failure_code or "internal", back)
+
+
+def connected(number: PhoneNumber, *, sync_history: bool) -> ConnectedNumber:
+    """A number as the done page shows it."""
+    in_review = number.name_status in REVIEWED
+    told = number.history
+    history: Literal["coming", "here", "declined"] | None = None
+    if told is not None:
+        history = "declined" if told["declined"] else "here" if told["progress"] == COMPLETE else "coming"
+    elif number.is_coexistence and sync_history:
+        history = "coming"
+    return ConnectedNumber(
+        number.display_phone_number or number.meta_phone_number_id, number.verified_name, in_review,
+        number.status == "pending" and not in_review, history, told["progress"] if told is not None else None,
+    )  # fmt: skip
