@@ -5,13 +5,25 @@ from urllib.parse import urlsplit
 from setuplinks.doctor.models import Check
 from setuplinks.settings import GOOD_OPERATOR_KEY, PREFIX, Settings, SettingsInvalid
 
+# Where somebody who has not set up the app yet finds what is missing.
+_APPS = "developers.facebook.com → My apps → your app"
+PLACES = {
+    "META_APP_ID": f"{_APPS} → App settings → Basic: App ID (docs/guides/meta-app.md, step 1)",
+    "META_APP_SECRET": f"{_APPS} → App settings → Basic: App secret (docs/guides/meta-app.md, step 1)",
+    "META_CONFIG_ID": f"{_APPS} → Facebook Login for Business → Configurations (docs/guides/meta-app.md, step 3)",
+    "META_VERIFY_TOKEN": "any text that nobody guesses; the same goes to Meta (docs/guides/meta-app.md, step 4)",
+    "MASTER_KEYS": "`setuplinks master-keys new` makes one",
+    "OPERATOR_KEY": "`setuplinks init` makes one",
+}
+
 
 def wrong_settings(invalid: SettingsInvalid) -> list[Check]:
     """A row for each setting that is missing or wrong."""
     rows = []
     for line in invalid.lines:
         name, _, said = line.partition(" ")
-        rows.append(Check(name, "fail", said, "docs/reference/settings.md"))
+        place = PLACES.get(name.removeprefix(PREFIX).removesuffix("_FILE"), "docs/reference/settings.md")
+        rows.append(Check(name, "fail", said, place))
     return rows
 
 

@@ -104,7 +104,7 @@ async def authorisations(db: Database, clock: Clock) -> Check:
         return Check(name, "pass", "each belongs to a link")
     days = (clock.now() - int(row["oldest"])) // DAY
     said = f"{row['n']} came without a link, the oldest {f'{days} days' if days else 'less than a day'} ago"
-    return Check(name, "warn", said, "GET /admin/orphan-authorisations: assign each to a customer, or dismiss it")
+    return Check(name, "warn", said, "`setuplinks orphans list`, then `assign` each to a customer or `dismiss` it")
 
 
 async def number_pool(db: Database, clock: Clock) -> Check:

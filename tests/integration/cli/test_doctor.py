@@ -111,7 +111,9 @@ async def test_a_database_that_never_answers_does_not_hold_it_up(sandbox: Sandbo
 async def test_settings_that_are_missing_are_rows(tmp_path: Path) -> None:
     code, report = await told(tmp_path, {})
     assert (code, report["verdict"]) == (1, "fail")
-    assert "SETUPLINKS_MASTER_KEYS" in {row["name"] for row in report["checks"]}
+    places = {row["name"]: row["fix"] for row in report["checks"]}
+    assert places["SETUPLINKS_MASTER_KEYS"] == "`setuplinks master-keys new` makes one"
+    assert "App settings → Basic" in places["SETUPLINKS_META_APP_SECRET"]
 
 
 @pytest.mark.parametrize(
