@@ -112,15 +112,13 @@ async def _help(scene: Scene, told: list[Told]) -> None:
 
 
 async def _quiet(scene: Scene) -> None:
-    """Returns when no delivery and no run is due, or after a while."""
+    """Returns when nothing is due, or after a while."""
     end = time.monotonic() + QUIET_SECONDS
     while time.monotonic() < end:
         now = int(time.time() * 1_000_000)
-        due = await scene.rows(
-            f"SELECT 1 AS one FROM delivery WHERE due_at <= {now} UNION ALL "  # noqa: S608 - our own number
-            f"SELECT 1 FROM provisioning WHERE due_at <= {now} UNION ALL "
-            f"SELECT 1 FROM offboarding WHERE due_at <= {now}"
-        )
+        tables = ("delivery", "provisioning", "offboarding", "notification")
+        asked = (f"SELECT 1 AS one FROM {table} WHERE due_at <= {now}" for table in tables)  # noqa: S608 - our names
+        due = await scene.rows(" UNION ALL ".join(asked))
         if not due:
             return
         await asyncio.sleep(0.5)

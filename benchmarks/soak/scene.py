@@ -113,8 +113,8 @@ class Scene:
                 await db.bulk(f"UPDATE {table} SET {shifted}")  # noqa: S608 - our own names and numbers
         finally:
             await db.close()
-        await self.sandbox.advance(seconds)
         await self.start()
+        await self.sandbox.advance(seconds)  # afterwards: what Meta tries again then finds somebody
 
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         """Rows as they stand in the database."""
