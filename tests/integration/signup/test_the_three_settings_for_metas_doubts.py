@@ -1,4 +1,4 @@
-"""META_TRANSPORT, META_PAGE_EXTRAS and META_POPUP_REDIRECT_URI as a browser meets them, each beside its kind of Meta."""
+"""META_TRANSPORT, META_PAGE_EXTRAS and META_POPUP_REDIRECT_URI as a browser meets them, each beside its own Meta."""
 
 import json
 import re
