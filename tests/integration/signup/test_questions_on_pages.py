@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from setuplinks.core.clock import HOUR, MINUTE
+from setuplinks.core.clock import HOUR, MINUTE, SECOND
 from tests.integration.setup_links.desk import Desk
 from tests.support.customer import Customer, a_customer
 
@@ -146,8 +146,11 @@ async def test_a_number_that_was_added_meanwhile_is_found_when_she_asks(desk: De
     assert "There is still nothing." in customer.text
     [waba] = link["played"]["wabaIds"]
     await desk.service.sandbox.ask("POST", f"/sandbox/wabas/{waba}/phone-numbers")
-    await customer.press("/look")
-    await finished(desk, customer)
+    await customer.press("/look")  # pressed again at once: Meta is asked a little later, by itself
+    assert customer.page == "no_number"
+    await desk.service.advance(10 * SECOND)
+    await customer.look_again()
+    assert customer.page == "done"
 
 
 async def test_whoever_would_rather_choose_otherwise_goes_to_facebook_again(desk: Desk, customer: Customer) -> None:
