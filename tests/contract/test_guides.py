@@ -345,10 +345,10 @@ async def test_the_requests_of_the_guide_work_as_they_stand(acme: Tenant) -> Non
             walked = await walk(reply.json["url"], Wishes())
             assert urlsplit(walked.final_url or "").path == "/onboarding/success"
         elif done[-1] == "GET phone-numbers":
-            words["<internal_phone_id>"] = str(reply.json["data"][0]["id"])
+            words["<internal_phone_id>"] = words["$PHONE"] = str(reply.json["data"][0]["id"])
     assert done == [
         "POST customers", "POST setup-links", f"PATCH {acme.id}", "POST webhook-endpoints", "GET redirect-key",
-        "GET phone-numbers", f"GET {words['$LINK']}", "GET events", "POST setup-links",
+        "GET phone-numbers", f"GET {words['$LINK']}", "GET events", "POST setup-links", "GET health",
     ]  # fmt: skip
 
 

@@ -235,6 +235,8 @@ def _columns(seen: SeenNumber, done: _Finish, waba: Waba, before: PhoneNumber | 
         "quality_rating": seen.quality,
         "throughput_tier": seen.throughput,
         "messaging_limit": seen.limit,
+        "meta_status": seen.status,
+        "missing_since": None,
         "connection_type": seen.connection_type,
         "is_coexistence": seen.coexistence,
         "is_official_business_account": seen.official,

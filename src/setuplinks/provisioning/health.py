@@ -32,6 +32,7 @@ CHANNEL = "health"
 LEASE = 2 * MINUTE
 AT_ONCE = 4
 PACE = 2 * SECOND  # between two rounds of one process: also after a day of downtime no flood of calls
+IDLE = 5 * SECOND  # nothing is due: nobody waits for this work, so it is not looked for twice a second
 AFTER_FAILURE = 15 * MINUTE  # then twice as long each time, at most as long as between two looks
 SECOND_LOOK = 15 * MINUTE
 AGAIN_SOON = MINUTE
@@ -216,8 +217,7 @@ class HealthRunner:
         if now < self._rests_until or self._checks.closed_until(None, self._share) is not None:
             return 0
         rows = await self._db.claim(whatsapp.CLAIM_CHECK, now, now + LEASE, AT_ONCE)
-        if rows:
-            self._rests_until = now + PACE
+        self._rests_until = now + (PACE if rows else IDLE)
         await asyncio.gather(*(self._check(row) for row in rows))
         return len(rows)
 

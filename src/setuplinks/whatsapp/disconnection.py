@@ -55,7 +55,7 @@ def cut_off(number: PhoneNumber, reason: str, now: int) -> dict[str, Any]:
     shown = [_row(row, fails.get(row["check"]), now) for row in number.readiness]
     known = {row["check"] for row in shown}
     shown += [_row({"check": name, "passed": True}, told, now) for name, told in fails.items() if name not in known]
-    return {"status": "disconnected", "disconnect_reason": reason, "readiness": shown}
+    return {"status": "disconnected", "disconnect_reason": reason, "readiness": shown, "missing_since": None}
 
 
 def restored(number: PhoneNumber, now: int) -> dict[str, Any]:

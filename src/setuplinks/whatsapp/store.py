@@ -88,9 +88,9 @@ _ADD_COLUMNS = (
     "customer_id", "waba_id", "meta_waba_id", "meta_phone_number_id", "display_phone_number",
     "display_phone_number_normalized", "verified_name", "name_status", "quality_rating", "throughput_tier",
     "messaging_limit", "connection_type", "is_coexistence", "is_official_business_account", "status",
-    "disconnect_reason", "readiness", "pin", "registered", "link_id", "connected_at", "due_at",
+    "disconnect_reason", "readiness", "pin", "registered", "link_id", "connected_at", "due_at", "meta_status",
 )  # fmt: skip
-_LATER_COLUMNS = ("lease_until", "meta_status", "observed_at", "missing_since")
+_LATER_COLUMNS = ("lease_until", "observed_at", "missing_since")
 ADD_NUMBER = (
     f"INSERT INTO phone_number (tenant_id, id, created_at, updated_at, {', '.join(_ADD_COLUMNS)}) "  # noqa: S608
     f"VALUES ($1, $2, $3, $3, {', '.join(f'${n}' for n in range(4, 4 + len(_ADD_COLUMNS)))}) "
