@@ -133,6 +133,7 @@ class HealthChecks:
                 await self._graph.unsubscribe(case.token, meta_waba_id)
         except GraphError as error:
             look.note(error)
+            look.unmended = True
 
     # -- writing down ------------------------------------------------------------------------------------------------
     async def _record(self, case: _Case, look: Look) -> bool:
@@ -250,11 +251,11 @@ class HealthRunner:
         now = self._clock.now()
         if not written:
             wait = AGAIN_SOON
-        elif look.unasked:
+        elif look.failed_somewhere:
             wait = max(self._spread(self._after_failure(row)), look.wait_s * SECOND)
         else:
             wait = SECOND_LOOK if look.missing else self._spread(self._every)
-        await self._next(row, now + wait, unasked_text(look), failed=bool(look.unasked) or not written)
+        await self._next(row, now + wait, unasked_text(look), failed=look.failed_somewhere or not written)
 
     def _after_failure(self, row: Row) -> int:
         return int(min(self._every, AFTER_FAILURE * 2 ** min(row["tries"] - 1, 10)))

@@ -33,7 +33,8 @@ class Look:
 
     `dead`: why the token is dead; then nothing else was asked. `unasked`: checks that could not be made, each with a
     sentence. `seen` and `missing` are by Meta's id; a number that is in neither could not be asked about.
-    `expires_at` is µs, None for never; it counts only where `knows_end`.
+    `expires_at` is µs, None for never; it counts only where `knows_end`. `repaired`: the app was missing and is
+    subscribed again; `unmended`: it could not be.
     """
 
     sent_at: int
@@ -43,6 +44,7 @@ class Look:
     expires_at: int | None = None
     subscribed: bool | None = None
     repaired: bool = False
+    unmended: bool = False
     seen: dict[str, payloads.PhoneNumber] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     waba: payloads.Waba | None = None
@@ -53,6 +55,11 @@ class Look:
     def failed(cls, sent_at: int, sentence: str = TOO_SLOW) -> "Look":
         """A look that came to nothing."""
         return cls(sent_at, unasked=dict.fromkeys(CHECKS, sentence))
+
+    @property
+    def failed_somewhere(self) -> bool:
+        """Some of it has to be done again, soon."""
+        return bool(self.unasked) or self.unmended
 
     def note(self, error: GraphError, *checks: str) -> None:
         """A call failed: these checks could not be made, or the token is dead."""

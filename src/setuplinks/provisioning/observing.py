@@ -65,9 +65,11 @@ class Observer:
             values |= also
         changed = _changed(number, values, repaired=sight.repaired)
         if not changed and not also and all(getattr(number, name) == value for name, value in values.items()):
-            tx.add(whatsapp.SEEN_AGAIN, number.tenant_id, number.id, number.version, sight.sent_at)
+            if sight.seen is not None:
+                tx.add(whatsapp.SEEN_AGAIN, number.tenant_id, number.id, number.version, sight.sent_at)
             return True
-        whatsapp.change_number(tx, number, now, {**values, "observed_at": sight.sent_at})
+        seen_at = {"observed_at": sight.sent_at} if sight.seen is not None else {}
+        whatsapp.change_number(tx, number, now, {**values, **seen_at})
         if changed:
             own = {name: value for name, value in values.items() if name in PhoneNumber.__dataclass_fields__}
             was_ready = number.status == "active" and not readiness.failing(number.readiness) and not sight.repaired
