@@ -18,6 +18,7 @@ from setuplinks.core.db.open import FILE_NAME
 from tests.e2e.certificate import self_signed
 from tests.e2e.person import Person
 from tests.e2e.scene import Scene, staged
+from tests.e2e.stage import Stage
 from tests.support.chromium import running_chromium
 
 NewPerson = Callable[..., Awaitable[Person]]
@@ -91,3 +92,14 @@ async def person(new_person: NewPerson) -> Person:
 async def person_on_a_phone(new_person: NewPerson) -> Person:
     """Somebody with a phone: the full-page way."""
     return await new_person(**PHONE)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage(chromium: Browser) -> AsyncIterator[Stage]:
+    """A phone's browser on pages from memory, which must not have had an error at the end."""
+    context = await chromium.new_context(viewport={"width": 390, "height": 844})
+    stage = Stage(context)
+    await context.route("**/*", stage.answer)
+    yield stage
+    await context.close()
+    assert stage.complaints == []
