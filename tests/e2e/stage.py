@@ -17,6 +17,7 @@ from tests.support.sample_pages import sample_brand, sample_pages
 
 OURS = "http://127.0.0.1:9"
 METAS = "http://localhost:9"
+RENDERER = Renderer()
 BRAND = sample_brand()
 PAGES = sample_pages(BRAND)
 # Meta's side: a window that does in turn what the test wrote into `acts`; ["message", text], ["object", its JSON],
@@ -65,7 +66,7 @@ class Stage:
                 self.posted.append(("/" + path, request.post_data or ""))
                 self.arrived.notify_all()
         if path == "signup/x" and request.method == "GET":
-            await route.fulfill(body=Renderer().render(self.page, "n"), content_type="text/html; charset=utf-8")
+            await route.fulfill(body=RENDERER.render(self.page, "n"), content_type="text/html; charset=utf-8")
         elif path == "en_US/sdk.js" and self.sdk is None:
             await route.fulfill(status=404)
         elif path == "en_US/sdk.js":

@@ -147,11 +147,18 @@ async def test_the_pin_is_one_field_over_six_cells_that_takes_digits_by_key_and_
 
 
 async def test_an_open_question_that_is_answered_elsewhere_loads_its_page_anew(stage: Stage) -> None:
-    stage.answers["/signup/visit/status"] = {"steps": [], "location": "/signup/visit", "asks": "pin.1"}
-    tab = await stage.open(PAGES["no-number"])
-    await tab.wait_for_event("response", lambda answer: answer.url.endswith("/status"))
+    status = "/signup/visit/status"
+    stage.answers[status] = {"steps": [], "location": "/signup/visit", "asks": "pin.1"}
+    tab = await stage.context.new_page()
+    await tab.clock.install()
+    stage.page = PAGES["no-number"]
+    await tab.goto(f"{OURS}/signup/x")
+    async with tab.expect_response(f"**{status}"):
+        await tab.clock.fast_forward("00:03")
     assert tab.url == f"{OURS}/signup/x"
-    stage.answers["/signup/visit/status"] = {"steps": [], "location": None, "asks": None}
+    stage.answers[status] = {"steps": [], "location": None, "asks": None}
+    async with tab.expect_response(f"**{status}"):
+        await tab.clock.fast_forward("00:04")
     await tab.wait_for_url("**/signup/visit")
     assert stage.posted == []
 

@@ -170,6 +170,7 @@ async def test_a_number_that_is_taken_and_another_than_the_reconnects_say_so(des
     await desk.service.drain()
     await customer.look_again()
     says(customer, "number_mismatch")
+    assert [data["code"] for data in await desk.told("setup_link.visit_ended")] == ["number_in_use", "number_mismatch"]
 
 
 FAILED = {

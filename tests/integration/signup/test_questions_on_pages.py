@@ -79,6 +79,7 @@ async def test_whoever_turned_the_pin_off_says_so_and_a_new_one_is_set(desk: Des
     await desk.service.sandbox.ask("PATCH", f"/sandbox/phone-numbers/{number}", {"pin": None})
     await customer.press("/turned-off")
     await finished(desk, customer)
+    assert (await desk.service.sandbox.ask("GET", f"/sandbox/phone-numbers/{number}"))["pin"] not in {None, PIN}
 
 
 async def test_a_locked_number_says_when_it_goes_on_and_takes_no_pin_before(desk: Desk, customer: Customer) -> None:

@@ -30,6 +30,7 @@ async def test_how_far_the_earlier_chats_are(desk: Desk, customer: Customer, sce
     link = await desk.link(**COEXISTENCE)
     await customer.walk(link["url"], desk.service.sandbox, scenario=scenario, connection_type="coexistence")
     await until_reads(desk, customer, text)
+    assert customer.text.count("Earlier chats") == 1
 
 
 async def test_before_meta_tells_of_any_they_are_on_their_way(desk: Desk, customer: Customer) -> None:
@@ -55,3 +56,4 @@ async def test_a_number_that_whatsapp_holds_back_says_that_nothing_is_to_do(
     link = await desk.link()
     await customer.walk(link["url"], desk.service.sandbox, scenario=scenario)
     await until_reads(desk, customer, "WhatsApp lets it send a little later. That goes on by itself")
+    assert "can now send" not in customer.text
