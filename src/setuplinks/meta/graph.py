@@ -8,7 +8,7 @@ Every method raises GraphError and nothing else. Base: https://developers.facebo
 
 from setuplinks.meta import errors
 from setuplinks.meta.calls import each, shaped
-from setuplinks.meta.errors import Call
+from setuplinks.meta.errors import Call, GraphError
 from setuplinks.meta.lenient import as_object, as_text
 from setuplinks.meta.messaging import Messaging
 from setuplinks.meta.payloads import PhoneNumber, SubscribedApp, TokenGrant, TokenInfo, Waba
@@ -41,6 +41,7 @@ _UNSUBSCRIBE = Call("/{waba_id}/subscribed_apps", "DELETE")
 _SUBSCRIPTIONS = Call("/{waba_id}/subscribed_apps")
 # Registering twice with one PIN is harmless, but each try counts: ten in 72 hours, then Meta locks the number.
 _REGISTER = Call("/{phone_number_id}/register", "POST")
+HALF_DEREGISTERED = 133000
 _DEREGISTER = Call("/{phone_number_id}/deregister", "POST")
 # Meta does each synchronisation once: a repeat answers 2593107, which says that the first had arrived.
 _SYNC = Call("/{phone_number_id}/smb_app_data", "POST")
@@ -148,13 +149,20 @@ class Graph(Messaging):
     ) -> None:
         """Registers a number for the Cloud API. The PIN becomes its two-step PIN, or must equal the old one (133005).
 
-        Not for numbers in coexistence. `region` is an ISO country for data at rest, or None.
+        Not for numbers in coexistence. `region` is an ISO country for data at rest, or None. Where an earlier
+        deregistration has stopped half way (133000), it is done again first, as Meta wants it.
         https://developers.facebook.com/docs/whatsapp/cloud-api/reference/registration
         """
         body = {"messaging_product": "whatsapp", "pin": pin.reveal()}
         if region is not None:
             body["data_localization_region"] = region
-        await self.success(_REGISTER, meta_phone_number_id, token, body, hide=(pin,))
+        try:
+            await self.success(_REGISTER, meta_phone_number_id, token, body, hide=(pin,))
+        except GraphError as error:
+            if error.code != HALF_DEREGISTERED:
+                raise
+            await self.deregister(token, meta_phone_number_id)
+            await self.success(_REGISTER, meta_phone_number_id, token, body, hide=(pin,))
 
     async def deregister(self, token: Secret, meta_phone_number_id: str) -> None:
         """Takes a number off the Cloud API; Meta refuses it for numbers in coexistence. Same page as `register`."""

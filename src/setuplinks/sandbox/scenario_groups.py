@@ -60,7 +60,7 @@ GROUPS = (
             "name_in_review": "The link completes, the number is pending; approve the name and it is ready.",
             "name_in_review_registers": "The link completes; sending waits for the name.",
             "unverified_number": "The visit ends with verification_failed.",
-            "left_behind": "The link completes; the number is pending until it was deregistered.",
+            "left_behind": "The link completes: the number is deregistered again, then registered.",
             "just_deleted": "It waits five minutes and goes on.",
             "register_rate_limited": "The link completes, the number is pending for 72 hours.",
             "register_pin_guesses": "The link completes, the number is pending until the lock ends.",

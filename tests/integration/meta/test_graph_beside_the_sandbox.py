@@ -120,6 +120,13 @@ async def test_the_pin_of_an_earlier_registration_is_asked_for(play: Play) -> No
     await play.graph.register(token, number_id, Secret("654321"))
 
 
+async def test_a_deregistration_that_stopped_half_way_is_done_again_first(play: Play) -> None:
+    token, signup = await play.connected("left_behind")
+    [number_id] = signup.number_ids
+    await play.graph.register(token, number_id, PIN)
+    assert not (await play.graph.phone_number(token, number_id)).needs_registration
+
+
 @pytest.mark.parametrize(("scenario", "code"), [("register_rate_limited", 133016), ("register_pin_guesses", 133008)])
 async def test_a_locked_registration_is_told_apart(play: Play, scenario: str, code: int) -> None:
     token, signup = await play.connected(scenario)
