@@ -67,7 +67,7 @@ def checks(facts: Facts) -> list[Check]:
             "registered", facts.registered, "customer" if facts.was_active else "meta", "The number is registered.",
             "The number is no longer registered at Meta; reconnect."
             if facts.was_active
-            else "Registration goes on by itself.",
+            else "Registration goes on by itself; if that lasts, reconnect, and the page asks for the number's PIN.",
         ),
         _check(
             "name", name_ok, "customer" if rejected else "meta", "The display name may be used.",
