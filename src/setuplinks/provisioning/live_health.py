@@ -36,7 +36,7 @@ from setuplinks.whatsapp.models import PhoneNumber
 # An account's budget at Meta is 200 calls an hour at least. A look here makes two of them, so once a minute leaves room
 # for the runner and for signups. In between, what the last look found is shown.
 ASK_EVERY = MINUTE
-LONGEST = 20  # seconds that a caller waits for Meta
+LONGEST = 20.0  # seconds that a caller waits for Meta
 SHARE = 90  # percent of Meta's limits, above which nothing is asked for a caller
 THROTTLED = "Meta's rate limit is nearly used up."
 NOT_FOUND = "Meta does not find the number; it is looked at once more before anything is cut off."
@@ -84,10 +84,10 @@ class HealthView(wire.View):
 
 
 class LiveHealth:
-    """Asks Meta for somebody who waits, where it was not asked a moment ago."""
+    """Asks Meta for somebody who waits, where it was not asked a moment ago; they wait at most `longest` seconds."""
 
-    def __init__(self, db: Database, clock: Clock, checks: HealthChecks) -> None:
-        self._db, self._clock, self._checks = db, clock, checks
+    def __init__(self, db: Database, clock: Clock, checks: HealthChecks, *, longest: float = LONGEST) -> None:
+        self._db, self._clock, self._checks, self._longest = db, clock, checks, longest
 
     async def of(self, tenant_id: int, phone_id: int) -> HealthView:
         """The number's health. Raises NotFound, NumberNotConnected; what Meta does never makes it fail."""
@@ -122,7 +122,7 @@ class LiveHealth:
 
     async def _look(self, credential: Row) -> dict[str, str]:
         try:
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(self._longest):
                 looked = await self._checks.look(credential, with_account=False)
             look = looked[0] if looked else None
         except TimeoutError:

@@ -1,10 +1,14 @@
 """`GET /admin/phone-numbers/{id}/health`: Meta is asked now, but never more than its budget allows; never a 500."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from setuplinks.core.clock import HOUR, MINUTE, SECOND
+from setuplinks.provisioning.health import HealthChecks
+from setuplinks.provisioning.live_health import LiveHealth
+from setuplinks.provisioning.observing import Observer
 from tests.integration.provisioning.standing import DISCONNECTED, UPDATED, Standing
 from tests.support.customer import Customer
 from tests.support.service import RunningService, Tenant
@@ -83,6 +87,25 @@ async def test_one_question_that_fails_spoils_only_its_own_check(standing: Stand
     assert passed(await standing.health()) == {**dict.fromkeys(CHECKS, True), "subscribed": None}
     standing.service.clock.advance(MINUTE)
     assert set(passed(await standing.health()).values()) == {True}
+
+
+async def test_a_meta_that_keeps_its_answer_is_not_waited_for(standing: Standing) -> None:
+    parts = standing.service.parts
+    observer = Observer(parts.clock, parts.events)
+    checks = HealthChecks(parts.db, parts.clock, parts.vault, parts.graph, observer, parts.disconnects)
+    hasty = LiveHealth(parts.db, parts.clock, checks, longest=0.3)
+    await standing.service.sandbox.fault("phone_numbers", times=1, delayMs=2_000)
+    health = await hasty.of(standing.tenant.id, standing.phone_id)
+    assert {check.passed for check in health.checks} == {None}
+    assert "did not answer in time" in health.checks[0].message
+    standing.service.clock.advance(MINUTE)
+    assert set(passed(await standing.health()).values()) == {True}, "nothing is left leased"
+
+
+async def test_many_who_ask_at_once_are_served_by_one_look(standing: Standing) -> None:
+    answers = await asyncio.gather(*(standing.health() for _ in range(8)))
+    assert {answer["canSend"] for answer in answers} == {True}
+    assert await standing.calls() == 3
 
 
 async def test_a_dead_token_is_found_at_once(standing: Standing) -> None:

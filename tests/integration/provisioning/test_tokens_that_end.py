@@ -88,6 +88,24 @@ async def test_an_end_that_was_not_known_is_told_at_once_where_it_is_near(standi
     assert [event.data["days_left"] for event in told] == [14]
 
 
+async def test_each_number_of_the_account_is_told_of_with_one_way_back(standing: Standing) -> None:
+    service = standing.service
+    columns = (
+        "tenant_id, customer_id, waba_id, meta_waba_id, connection_type, readiness, link_id, created_at, updated_at"
+    )
+    await service.db.bulk(
+        f"INSERT INTO phone_number (id, meta_phone_number_id, status, {columns}) "  # noqa: S608 - columns of our own
+        f"SELECT 9001, '9001', 'active', {columns} FROM phone_number WHERE id = $1", standing.phone_id,
+    )  # fmt: skip
+    service.clock.advance(46 * DAY)
+    [telling] = [runner for runner in service.parts.workers.runners if runner.name == "token-expiry"]
+    await telling.run_once()
+    await service.drain()
+    told = standing.inbox.of_type(EXPIRING)
+    assert {event.data["internal_phone_number_id"] for event in told} == {standing.phone_id, 9001}
+    assert len({event.data["reconnect_url"] for event in told}) == 1
+
+
 async def test_two_processes_tell_it_once(standing: Standing) -> None:
     service = standing.service
     service.clock.advance(46 * DAY)
