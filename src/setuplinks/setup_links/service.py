@@ -220,8 +220,9 @@ class SetupLinks:
     ) -> dict[str, Any]:  # fmt: skip
         values: dict[str, Any] = {
             "phase": Phase.REVOKED, "due_at": None, "ended_at": now, "ended_reason": reason, "url_secret": None,
-            "action_required": None,
         }  # fmt: skip
+        if link.action_required is not None:  # what was asked is over, too
+            values["action_required"] = None
         store.change(tx, link, now, **values)
         store.add_step(tx, link, now, "revoked", reason=reason, supersededBy=superseded_by)
         await announce(
