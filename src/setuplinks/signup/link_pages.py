@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from setuplinks.setup_links.machine import Phase
+from setuplinks.setup_links.machine import WORKING, Phase
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.signup.browser import is_prefetch
 from setuplinks.signup.in_app import ANYWAY, app_around, way_out
@@ -18,7 +18,7 @@ from setuplinks.signup.returns import ENDED_CODES
 from setuplinks.signup.room import Room, form_of
 from setuplinks.signup.showing import Shown
 from setuplinks.signup.starting import Starting
-from setuplinks.signup.views import AlreadyConnected, ConnectionType, Expired, Failed, Landing, Page, Revoked
+from setuplinks.signup.views import AlreadyConnected, ConnectionType, Expired, Failed, Landing, Page, Resume, Revoked
 
 
 class LinkPages:
@@ -126,6 +126,9 @@ class LinkPages:
             return Revoked(brand, name, link.ended_reason == "superseded", back)
         if phase is Phase.FAILED:
             return Failed(brand, name, link.failure_code or "internal", back)
+        if phase in WORKING:
+            token = room.browsers.form_token(link.id)
+            return Resume(brand, name, here, token, phase is Phase.ACTION_REQUIRED)
         number = await room.showing.reconnect_number(link)
         page = landing(shown, here, room.browsers.form_token(link.id), number, f"{here}/opened")
         return await with_new_number(room, link, page) if link.phone_provisioning else page

@@ -133,6 +133,21 @@ class Landing:
 
 
 @dataclass(frozen=True, slots=True)
+class Resume:
+    """Instead of the landing page while the work runs: POST `action_url` shows it, or its open question, in here too.
+
+    `asks`: the customer is waited for.
+    """
+
+    template: ClassVar[str] = "resume.html"
+    brand: Brand
+    customer_name: str
+    action_url: str
+    form_token: str
+    asks: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InApp:
     """Instead of the landing page inside of another app, where Facebook's sign-in often fails.
 
@@ -337,6 +352,7 @@ class Trouble:
 
 Page = (
     Landing
+    | Resume
     | InApp
     | Choose
     | SignIn

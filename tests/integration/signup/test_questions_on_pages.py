@@ -192,7 +192,8 @@ async def test_any_browser_that_presses_continue_sees_the_question_and_may_answe
         await other.open(f"{other.origin}/signup/{link['id']}")
         assert (other.reply.status, other.page) == (404, "no_link")  # without the link's secret it is nobody's
         await other.open(link["url"])
-        assert other.page == "landing"
+        assert other.page == "resume"
+        assert "One question is left" in other.text
         await other.press()
         assert other.page == page
         if page == "pin":
@@ -200,6 +201,19 @@ async def test_any_browser_that_presses_continue_sees_the_question_and_may_answe
             await finished(desk, other)
             await customer.press("/pin", pin=WRONG)  # the first browser comes too late
             assert customer.page == "done"
+
+
+async def test_another_browser_may_watch_the_work(desk: Desk, customer: Customer) -> None:
+    link = await desk.link()
+    await customer.walk(link["url"], desk.service.sandbox)
+    async with a_customer(desk.service.url) as other:
+        await other.open(link["url"])
+        assert other.page == "resume"
+        assert "Your connection is being finished" in other.text
+        assert (await desk.steps(link)).count("joined") == 0
+        await other.press()
+        await finished(desk, other)
+    assert (await desk.steps(link)).count("joined") == 1
 
 
 async def test_forms_of_a_question_are_a_persons_own_or_change_nothing(desk: Desk, customer: Customer) -> None:
