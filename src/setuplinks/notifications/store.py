@@ -54,7 +54,8 @@ ADD_MENTION = (
 )
 FORGET = (
     "DELETE FROM notification WHERE id IN (SELECT notification_id FROM notification_mention WHERE meta_id = $1)",
-    "DELETE FROM notification_mention WHERE meta_id = $1",
+    "DELETE FROM notification_mention WHERE notification_id IN ("
+    "SELECT notification_id FROM notification_mention WHERE meta_id = $1)",
 )
 DROP_MENTIONS = (
     "DELETE FROM notification_mention WHERE (notification_id, meta_id) IN (SELECT notification_id, meta_id "
@@ -66,6 +67,7 @@ ADD_ITEM = (
     "INSERT INTO notification_item (tenant_id, hash, event_id, created_at) VALUES ($1, $2, $3, $4) "
     "ON CONFLICT (tenant_id, hash) DO NOTHING"
 )
+FIND_ITEM = "SELECT 1 AS one FROM notification_item WHERE tenant_id = $1 AND hash = $2"
 DROP_ITEMS = (
     "DELETE FROM notification_item WHERE (tenant_id, hash) IN ("
     "SELECT tenant_id, hash FROM notification_item WHERE created_at < $1 ORDER BY created_at LIMIT $2)"
