@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from setuplinks.branding.theme import build_palette
 from setuplinks.signup.rendering import STATIC_DIRECTORY, Renderer
-from setuplinks.signup.views import Landing, Page, initials, make_brand
+from setuplinks.signup.views import Choose, Landing, NewNumber, Page, initials, make_brand
 from tests.support.page_gallery import sample_logo
 from tests.support.sample_pages import CUSTOMER, NUMBER, sample_brand, sample_done, sample_landing, sample_pages
 
@@ -135,6 +136,23 @@ def test_what_the_pattern_leaves_out_is_what_a_plain_render_would_have_put_in() 
     assert RENDERER.render(page, "n") == plain
 
 
+@pytest.mark.parametrize("pool", ["kept", "ready", "empty", "off"])
+def test_a_new_number_is_filled_in_as_any_text_of_the_link_is(pool: Literal["kept", "ready", "empty", "off"]) -> None:
+    page = replace(
+        sample_landing(sample_brand()), new_number=NewNumber(pool, metas=True), kept_number="+54 <b>9</b> 11"
+    )
+    plain = RENDERER._environment.get_template("landing.html").render(page=page, brand=page.brand, nonce="n")
+    assert RENDERER.render(page, "n") == plain
+    assert ("+54 &lt;b&gt;9&lt;/b&gt; 11" in plain) is (pool == "kept")
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_no_page_speaks_like_a_machine_or_begs(page: Page) -> None:
+    words = Tags(re.sub(r"<style.*?</style>", "", RENDERER.render(page, "n"), flags=re.DOTALL)).words
+    jargon = r"\b(WABA|OAuth|token|session|embedded|pre-verified|portfolio|please|oops|error)\b"
+    assert not re.findall(jargon, words, re.IGNORECASE)
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_name_gets_out_of_its_place(company: str, customer: str) -> None:
     brand = make_brand(build_palette(None, f"<i>{company}"), asked_by="Acme")
@@ -170,7 +188,8 @@ def test_the_landing_page_tells_the_steps_that_will_really_come(
 
 def test_history_is_named_where_it_is_shared() -> None:
     choose = PAGES["choose"]
-    shared = RENDERER.render(replace(choose, sync_history=True), "n")  # type: ignore[call-arg]
+    assert isinstance(choose, Choose)
+    shared = RENDERER.render(replace(choose, sync_history=True), "n")
     assert "those of the last months" in shared
     assert "those of the last months" not in RENDERER.render(choose, "n")
 
