@@ -92,6 +92,7 @@ class Offboarding:
         customers.erase(tx, RaceLost(), tenant_id, customer_id, customer.version, now)
         links.erase_of_customer(tx, tenant_id, customer_id)
         tx.add(store.ERASE_OF_CUSTOMER, tenant_id, customer_id)
+        tx.add(store.ERASE_WABAS, tenant_id, customer_id)
         orphans.erase_of_customer(tx, tenant_id, customer_id)
         self._forget(tx, await self._names_at_meta(tx, tenant_id, customer_id))
         webhooks.erase_customer(tx, tenant_id, customer_id, told_from, now)

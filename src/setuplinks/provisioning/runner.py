@@ -147,8 +147,8 @@ class ProvisioningRunner:
             now = self._clock.now()
             if isinstance(decision, Go) and decision.step is not run.step:
                 result = replace(result, facts=_stamped(result.facts, run.step, now))
-            done = isinstance(decision, Go) and decision.due_at <= now and run.step not in RECORDED_AFTER
-            if not done or not isinstance(decision, Go) or now - began >= SHARED_FOR:
+            lasted = now - began >= SHARED_FOR
+            if not isinstance(decision, Go) or decision.due_at > now or run.step in RECORDED_AFTER or lasted:
                 return await self._record(known, run, result, decision)
             expires_at = result.token_expires_at if run.step is Step.INSPECT else run.token_expires_at
             run = replace(

@@ -80,6 +80,10 @@ ERASE_OF_CUSTOMER = (
     "UPDATE provisioning SET facts = '{}', claims = '{}' "
     "WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NOT NULL"
 )
+ERASE_WABAS = (
+    "DELETE FROM provisioning_waba WHERE tenant_id = $1 AND provisioning_id IN "
+    "(SELECT id FROM provisioning WHERE tenant_id = $1 AND customer_id = $2 AND ended_at IS NOT NULL)"
+)
 FREE_LEASES = (
     "UPDATE provisioning SET lease_until = NULL WHERE lease_until IS NOT NULL",
     "UPDATE offboarding SET lease_until = NULL WHERE lease_until IS NOT NULL",

@@ -33,6 +33,18 @@ async def test_ticked_numbers_of_several_accounts_are_all_connected(desk: Desk, 
     assert completed["phone_number_ids"] == ids
 
 
+async def test_a_customer_who_leaves_is_taken_off_every_account(desk: Desk, customer: Customer) -> None:
+    link, played = await asked(desk, customer, "several_wabas")
+    await pick(desk, link, *played["phoneNumberIds"])
+    assert len(await desk.rows("provisioning_waba")) == 2
+    assert (await desk.acme.api.delete(f"/admin/customers/{desk.clinic}")).status == 204
+    await desk.service.drain()
+    for waba in played["wabaIds"]:
+        assert (await desk.service.sandbox.ask("GET", f"/sandbox/wabas/{waba}"))["subscribedApps"] == {}
+    for table in ("credential", "connected_number", "provisioning_waba"):
+        assert await desk.rows(table) == []
+
+
 async def test_what_is_not_ticked_is_kept_as_available(desk: Desk, customer: Customer) -> None:
     link, _ = await asked(desk, customer, "several_numbers")
     ids = [option["metaPhoneNumberId"] for option in link["actionRequired"]["options"]]
