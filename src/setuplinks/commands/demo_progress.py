@@ -38,6 +38,7 @@ _HAPPENED = {
     "joined": "A second browser joined",
     "at_facebook": "The customer is at Facebook",
     "permission_granted": "Permission granted; the code became a token",
+    "permission_recovered": "Meta told of the permission, no browser did; the token was fetched",
     "connected": "Connected",
     "visit_ended": "The visit ended; the link still works",
     "abandoned": "The customer stayed away; the link still works",

@@ -5,6 +5,7 @@ On a SQLite file: what the services do on each database is held by the tests of 
 
 import json
 import logging
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from setuplinks import cli
+from setuplinks.core.db.open import FILE_NAME
 
 
 class Desk:
@@ -108,6 +110,23 @@ def test_keys_are_listed_without_the_key_and_revoked(desk: Desk) -> None:
     desk.say("api-keys", "revoke", tenant, str(made["id"]))
     assert desk.ask("api-keys", "list", tenant) == []
     assert "There is no" in desk.refused("api-keys", "revoke", tenant, str(made["id"]))
+
+
+def test_accounts_that_no_link_awaited(desk: Desk, data_dir: Path) -> None:
+    assert desk.ask("orphans", "list") == []
+    with sqlite3.connect(data_dir / FILE_NAME) as db:
+        db.execute(
+            "INSERT INTO orphan_authorisation (tenant_id, id, meta_waba_id, owner_business_id, event, status, told_at, "
+            "noticed_at, created_at, updated_at) VALUES (0, 5, '777', '888', 'PARTNER_ADDED', 'open', 1, 1, 1, 1)"
+        )
+    db.close()
+    [listed] = desk.ask("orphans", "list")
+    assert (listed["id"], listed["metaWabaId"], listed["status"]) == (5, "777", "open")
+    assert desk.say("orphans", "list").splitlines()[0].split()[:3] == ["id", "status", "metaWabaId"]
+    assert "no such customer" in desk.refused("orphans", "assign", "5", "9")
+    assert "dismissed" in desk.say("orphans", "dismiss", "5")
+    assert desk.ask("orphans", "list") == []
+    assert [one["status"] for one in desk.ask("orphans", "list", "--status", "all")] == ["dismissed"]
 
 
 def test_a_master_key_is_rotated(desk: Desk, embedded: dict[str, str]) -> None:
