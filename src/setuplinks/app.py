@@ -180,7 +180,13 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
             PoolRunner(db, clock, partner),
             AnswerEraser(deps.idempotency, clock),
             Rewrapper(vault, clock),
-            Retention(db, clock, event_days=settings.retention_events, attempt_days=settings.retention_attempts),
+            Retention(
+                db,
+                clock,
+                message_days=settings.retention_messages,
+                event_days=settings.retention_events,
+                attempt_days=settings.retention_attempts,
+            ),
         ],
     )
     return Service(

@@ -37,9 +37,9 @@ def _named(raw: bytes | msgspec.Raw, name: str) -> msgspec.Raw | None:
 
 
 def _objects(raw: msgspec.Raw | None) -> list[msgspec.Raw]:
-    if raw is None or memoryview(raw)[:1] != b"[":
+    if raw is None or bytes(memoryview(raw)[:1]) != b"[":
         return []
-    return [one for one in msgspec.json.decode(raw, type=_LIST) if memoryview(one)[:1] == b"{"]
+    return [one for one in msgspec.json.decode(raw, type=_LIST) if bytes(memoryview(one)[:1]) == b"{"]
 
 
 def _unmasked(body: bytes, masked: bytes, cut: list[bytes]) -> list[bytes]:

@@ -18,13 +18,14 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import Conflict
 from setuplinks.meta import history
-from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, Item, items
+from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, Item, body_of, items
 from setuplinks.notifications import store
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.authorisations import Authorisations
 from setuplinks.notifications.history import HistoryProgress
 from setuplinks.notifications.owners import Owner, Owners
-from setuplinks.webhooks.service import Audience, Events
+from setuplinks.webhooks.models import META, Listener
+from setuplinks.webhooks.service import Audience, Events, MetaChange
 
 AT_ONCE = 64  # units of one shape; PostgreSQL commits them together
 
@@ -131,7 +132,7 @@ class Router:
             owners = await self._owners.of_any(change)
             if change.field in OF_A_NUMBER and change.meta_phone_number_id is not None:
                 owners = [owner for owner in owners if owner.number is not None]
-            await self._tell_all(_news(change, owners), handled)
+            await self._tell_all(change, _news(change, owners), handled)
             if change.field == history.FIELD:
                 for owner in owners:
                     await self._history.note(owner, change)
@@ -164,7 +165,7 @@ class Router:
             return error
         return True
 
-    async def _tell_all(self, news: list[_News], handled: Handled) -> None:
+    async def _tell_all(self, change: Change, news: list[_News], handled: Handled) -> None:
         """In Meta's order, and many at once: units of one shape share commits."""
         if not news:
             return
@@ -172,22 +173,62 @@ class Router:
         async with self._db.transaction() as tx:
             for tenant_id in {one.owner.tenant_id for one in news}:
                 audiences[tenant_id] = await self._events.load(tx, tenant_id)
-        rest = iter(news)
-        while batch := list(islice(rest, AT_ONCE)):
+        told = await self._tell_as_sent(audiences, change, news)
+        handled.add([True] * len(told))
+        # Where an order is kept, they are recorded in Meta's order, too.
+        at_once = 1 if any(audience.keeps_order for audience in audiences.values()) else AT_ONCE
+        rest = iter([one for one in news if id(one) not in told])
+        while batch := list(islice(rest, at_once)):
             telling = (self._tell(audiences[one.owner.tenant_id], one) for one in batch)
             handled.add(await asyncio.gather(*telling, return_exceptions=True))
 
+    async def _tell_as_sent(self, audiences: dict[int, Audience], change: Change, news: list[_News]) -> set[int]:
+        """The change in Meta's own format, for those who take it so; the `id()`s of the items told with it.
+
+        It stands in one unit with its first new item: so it is told once, and never without a new item. What is raised
+        here leaves all of the change to the next try.
+        """
+        told = set()
+        if change.field in OF_A_NUMBER or change.field.startswith(TEMPLATE_FIELDS):
+            for tenant_id, audience in audiences.items():
+                if audience.takes_changes:
+                    theirs = [one for one in news if one.owner.tenant_id == tenant_id]
+                    first = await self._db.unit(self._with_first, audience, change, theirs)
+                    told |= set() if first is None else {id(first)}
+        return told
+
+    async def _with_first(self, tx: Unit, audience: Audience, change: Change, news: list[_News]) -> _News | None:
+        heard = _heard(audience, news)
+        name = hashlib.sha256(b"change" + b"".join(one.digest for one in news)).digest()
+        if not heard or await tx.one(store.FIND_ITEM, audience.tenant_id, name) is not None:
+            return None
+        for first in news:
+            if await tx.one(store.FIND_ITEM, audience.tenant_id, first.digest) is None:
+                break
+        else:
+            return None
+        self._emit(tx, audience, first)
+        body, event_id = body_of([change]), None
+        for owner, listeners in heard:
+            sent = MetaChange(first.event_type, body, owner.customer.id, owner.phone_id)
+            event_id = self._events.emit_change(tx, audience.tenant_id, sent, listeners)
+        self._remember(tx, audience.tenant_id, name, event_id)
+        return first
+
     async def _tell(self, audience: Audience, news: _News) -> bool:
-        owner = news.owner
         try:
             async with self._db.transaction() as tx:
-                event_id = self._events.emit(
-                    tx, audience, news.event_type, news.data, customer_id=owner.customer.id, phone_id=owner.phone_id
-                )
-                self._remember(tx, owner.tenant_id, news.digest, event_id)
+                self._emit(tx, audience, news)
         except AlreadyTold:
             return False
         return True
+
+    def _emit(self, tx: Unit, audience: Audience, news: _News) -> None:
+        owner = news.owner
+        event_id = self._events.emit(
+            tx, audience, news.event_type, news.data, customer_id=owner.customer.id, phone_id=owner.phone_id
+        )
+        self._remember(tx, owner.tenant_id, news.digest, event_id)
 
     def _remember(self, tx: Unit, tenant_id: int, digest: bytes, event_id: str | None) -> None:
         tx.must(AlreadyTold(), store.ADD_ITEM, tenant_id, digest, event_id, self._clock.now())
@@ -202,6 +243,25 @@ def _news(change: Change, owners: list[Owner]) -> list[_News]:
         if not found or change.value.get("errors"):
             news.append(_of_whole(change, owner))
     return news
+
+
+def _heard(audience: Audience, news: list[_News]) -> list[tuple[Owner, list[Listener]]]:
+    """Who takes the change in Meta's format; each once, also where several of its customers have the account."""
+    found: list[tuple[Owner, list[Listener]]] = []
+    taken: set[int] = set()
+    for owner in {one.owner.customer.id: one.owner for one in news}.values():
+        types = {one.event_type for one in news if one.owner is owner}
+        listeners = [
+            listener
+            for listener in audience.listeners
+            if listener.format == META
+            and listener.id not in taken
+            and any(listener.hears(name, owner.customer.id, owner.phone_id) for name in types)
+        ]
+        taken |= {listener.id for listener in listeners}
+        if listeners:
+            found.append((owner, listeners))
+    return found
 
 
 def _item(change: Change, owner: Owner, item: Item) -> _News:

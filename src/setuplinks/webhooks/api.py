@@ -12,9 +12,10 @@ from setuplinks.tenants.context import Deps
 from setuplinks.tenants.idempotency import Answer
 from setuplinks.tenants.openapi import Query
 from setuplinks.tenants.routes import Call, Routes, answer, listing, no_content, of, of_tenant, reply
-from setuplinks.webhooks.deliveries import Deliveries
-from setuplinks.webhooks.endpoints import Endpoints, Wanted, opened_endpoint
-from setuplinks.webhooks.models import DELIVERY_STATUSES, EVENT_TYPES, Endpoint
+from setuplinks.webhooks.deliveries import Deliveries, Only, Range
+from setuplinks.webhooks.endpoints import Endpoints, Wanted, opened_endpoint, types_fault
+from setuplinks.webhooks.models import DELIVERY_STATUSES, EVENT_TYPES, META, Endpoint
+from setuplinks.webhooks.retention import LAST_ID
 from setuplinks.webhooks.service import Events
 from setuplinks.webhooks.views import (
     DeliveryView,
@@ -23,6 +24,8 @@ from setuplinks.webhooks.views import (
     NewWebhookEndpoint,
     RecoveredView,
     RecoverSince,
+    ReplayedView,
+    ReplayRange,
     SentTestView,
     WebhookEndpointPatch,
     WebhookEndpointView,
@@ -31,6 +34,7 @@ from setuplinks.webhooks.views import (
     show_endpoint,
     show_event,
     show_recovered,
+    show_replayed,
     show_sent,
 )
 
@@ -67,10 +71,22 @@ def router(deps: Deps, outbound: Outbound, events: Events) -> APIRouter:
         "POST", f"{ONE}/recover", writes, handlers.recover_webhook_endpoint, takes=RecoverSince,
         answers=RecoveredView, status=202,
     )  # fmt: skip
+    routes.add(
+        "POST", f"{ONE}/replay", writes, handlers.replay_webhook_endpoint, takes=ReplayRange, answers=ReplayedView,
+        status=202,
+    )  # fmt: skip
+    moment = {"type": "string", "format": "date-time"}
     only = (
         Query("status", "Only these.", {"type": "string", "enum": list(DELIVERY_STATUSES)}),
         Query("type", "Only deliveries of this event type."),
+        Query("customerId", "Only of events about this customer."),
+        Query("since", "Only those made at this time or later.", moment),
+        Query("until", "Only those made before this time.", moment),
     )
+    routes.add(
+        "GET", "/admin/tenants/{tenantId}/deliveries", of_tenant("read"), handlers.list_tenant_deliveries,
+        answers=DeliveryView, pages=True, query=(Query("endpointId", "Only to this endpoint."), *only),
+    )  # fmt: skip
     routes.add(
         "GET", f"{ONE}/deliveries", reads, handlers.list_deliveries, answers=DeliveryView, pages=True, query=only
     )
@@ -109,11 +125,15 @@ class _Handlers:
             url=new.url, description=new.description,
             event_types=None if new.event_types is None else tuple(new.event_types),
             customer_id=_plain(new.customer_id), phone_id=_plain(new.phone_number_id), format=new.format,
-            headers=new.headers, rate_limit=new.rate_limit,
+            headers=new.headers, rate_limit=new.rate_limit, ordered=new.ordered, asymmetric=new.asymmetric,
         ).checked()  # fmt: skip
+        if new.verify and wanted.format == META:
+            raise wire.invalid("verify", "a handler of Meta's format knows no challenge of ours")
 
         async def work() -> Answer:
             warnings = await self._endpoints.examine(wanted.url)
+            if new.verify:
+                await self._endpoints.challenge(wanted)
             created = await call.deps.db.unit(self._endpoints.create, call.tenant_id, wanted, call.actor)
             return answer(self._show(call, created, warnings), 201)
 
@@ -202,14 +222,35 @@ class _Handlers:
 
         return await call.change_calling_out(work)
 
+    async def replay_webhook_endpoint(self, call: Call) -> Response:
+        """Sends all events of a range that the endpoint listens to, whatever became of them before."""
+        asked = call.take(ReplayRange)
+        types = None if asked.event_types is None else tuple(asked.event_types)
+        if fault := types_fault(types):
+            raise wire.invalid("eventTypes", fault)
+        chosen = Range(int(asked.since), call.now if asked.until is None else int(asked.until), types)
+
+        async def work() -> Answer:
+            replayed = await self._deliveries.replay(call.tenant_id, call.id, chosen, call.actor)
+            return answer(show_replayed(replayed), 202)
+
+        return await call.change_calling_out(work)
+
     async def list_deliveries(self, call: Call) -> Response:
         """The endpoint's deliveries, newest first."""
+        return await self._list(call, call.id)
+
+    async def list_tenant_deliveries(self, call: Call) -> Response:
+        """The deliveries to all of the tenant's endpoints, newest first."""
+        return await self._list(call, call.query_id("endpointId"))
+
+    async def _list(self, call: Call, endpoint_id: int | None) -> Response:
         page = call.page(text_key=True)
-        status = call.query_word("status", DELIVERY_STATUSES)
-        event_type = call.query_word("type", EVENT_TYPES)
-        rows = await self._deliveries.page(
-            call.tenant_id, call.id, page.at, page.key, page.limit + 1, status=status, event_type=event_type
-        )
+        only = Only(
+            endpoint_id, call.query_word("status", DELIVERY_STATUSES), call.query_word("type", EVENT_TYPES),
+            call.query_id("customerId"), _moment(call, "since"), _moment(call, "until"),
+        )  # fmt: skip
+        rows = await self._deliveries.page(call.tenant_id, _key(call, page.key), page.limit + 1, only)
         return listing(rows, page, show_delivery)
 
     async def get_delivery(self, call: Call) -> Response:
@@ -235,9 +276,9 @@ class _Handlers:
         customer_id = call.query_id("customerId")
         oldest_first = call.query_word("order", ORDERS) == "oldest"
         first = oldest_first and call.query("after") is None
-        at, key = (0, "") if first else (page.at, page.key)
+        at, key = (0, "") if first else (page.at, _key(call, page.key))
         told = await self._deliveries.events(
-            call.tenant_id, at, key, page.limit + 1, event_type=event_type, customer_id=customer_id,
+            call.tenant_id, key, page.limit + 1, event_type=event_type, customer_id=customer_id,
             oldest_first=oldest_first,
         )  # fmt: skip
         shown, more = told[: page.limit], len(told) > page.limit
@@ -249,6 +290,19 @@ class _Handlers:
 
     def _show(self, call: Call, endpoint: Endpoint, warnings: list[str] | None = None) -> WebhookEndpointView:
         return show_endpoint(endpoint, call.now, open_secrets=call.caller.has("admin"), warnings=warnings or [])
+
+
+def _key(call: Call, key: str) -> str:
+    """Where a list begins: ids are compared as text, and how a database sorts other text is its own affair."""
+    return LAST_ID if call.query("after") is None else key
+
+
+def _moment(call: Call, name: str) -> int | None:
+    given = call.query(name)
+    try:
+        return None if given is None else wire.parse_instant(given)
+    except ValueError:
+        raise wire.invalid(name, "expected a time such as 2026-05-18T12:00:00Z") from None
 
 
 def _plain(found: wire.Id | None) -> int | None:

@@ -35,6 +35,12 @@ PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
 # reads from it whether a finished try frees a place that others wait for.
 _TOKENS = "coalesce(s.tokens, e.rate_limit) + ($3 - coalesce(s.tokens_at, $3)) * e.rate_limit / 1000000.0"
 
+# Where an order is kept, only the first of a lane is free to go; the others wait until it has ended.
+_FIRST = (
+    "(d.lane IS NULL OR d.id = (SELECT min(o.id) FROM delivery o WHERE o.tenant_id = d.tenant_id "
+    "AND o.endpoint_id = d.endpoint_id AND o.lane = d.lane AND o.status = 'pending'))"
+)
+
 _NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
 _BUSY_SQLITE = f"""(
     SELECT count(*) FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
@@ -47,8 +53,8 @@ _ENDPOINT_SQLITE = """
 _TAKE_SQLITE = f"""
 UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {_NOW_SQLITE} + $5
 WHERE tenant_id = $1 AND id IN (
-    SELECT id FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending' AND due_at <= $3
-    AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) ORDER BY due_at, id LIMIT (
+    SELECT id FROM delivery d WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending' AND due_at <= $3
+    AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) AND {_FIRST} ORDER BY due_at, id LIMIT (
         SELECT CASE
             WHEN e.status <> 'enabled' OR e.deleted_at IS NOT NULL THEN 0
             WHEN s.breaker_until IS NULL THEN max(0, min($6 - {_BUSY_SQLITE}, $7,
@@ -57,7 +63,7 @@ WHERE tenant_id = $1 AND id IN (
             ELSE 0 END
         {_ENDPOINT_SQLITE}
     )
-) RETURNING id, event_id, event_type, attempts, manual
+) RETURNING id, event_id, event_type, attempts, manual, lane
 """  # noqa: S608 - constants of this module
 # changes() is what the statement before has taken.
 _SETTLE_SQLITE = f"""
@@ -80,8 +86,8 @@ FROM (
         SELECT {_BUSY_SQLITE} AS busy, s.breaker_until AS breaker_until, e.rate_limit AS rate_limit,
             min(e.rate_limit, {_TOKENS}) - changes() AS tokens,
             e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed,
-            (SELECT min(due_at) FROM delivery
-             WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending') AS rest
+            (SELECT due_at FROM delivery d WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
+             AND due_at IS NOT NULL AND {_FIRST} ORDER BY due_at LIMIT 1) AS rest
         {_ENDPOINT_SQLITE}
     )
 ) AS aim WHERE tenant_id = $1 AND endpoint_id = $2
@@ -114,20 +120,21 @@ room AS MATERIALIZED (
 ),
 picked AS MATERIALIZED (
     SELECT d.id FROM delivery d, given WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
-    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now)
+    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now) AND {_FIRST}
     ORDER BY d.due_at, d.id LIMIT (SELECT free FROM room)
 ),
 taken AS (
     UPDATE delivery d SET attempts = d.attempts + 1, due_at = lease_end, lease_until = db_now + CAST($5 AS bigint)
     FROM picked, given WHERE d.tenant_id = $1 AND d.id = picked.id AND d.status = 'pending'
     AND (d.lease_until IS NULL OR d.lease_until <= db_now)
-    RETURNING d.id, d.event_id, d.event_type, d.attempts, d.manual
+    RETURNING d.id, d.event_id, d.event_type, d.attempts, d.manual, d.lane
 ),
 seen AS MATERIALIZED (
     SELECT room.breaker_until, room.closed, room.rate_limit, room.busy + count AS busy, room.tokens - count AS tokens,
         least(
             (SELECT d.due_at FROM delivery d WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
-             AND d.due_at IS NOT NULL AND d.id NOT IN (SELECT id FROM picked) ORDER BY d.due_at LIMIT 1),
+             AND d.due_at IS NOT NULL AND d.id NOT IN (SELECT id FROM picked) AND {_FIRST}
+             ORDER BY d.due_at LIMIT 1),
             CASE WHEN count > 0 THEN lease_end END
         ) AS rest
     FROM given, room, (SELECT count(*) FROM picked) AS chosen

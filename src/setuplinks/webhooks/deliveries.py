@@ -13,9 +13,10 @@ from setuplinks.core.problems import NotFound, RaceLost
 from setuplinks.core.vault import Vault
 from setuplinks.tenants import audit
 from setuplinks.webhooks import store
-from setuplinks.webhooks.endpoints import Endpoints
-from setuplinks.webhooks.models import WEBHOOK_TEST, Endpoint, EndpointDisabled, Listener, PayloadErased
-from setuplinks.webhooks.service import CHANNEL, Events, opened
+from setuplinks.webhooks.endpoints import Endpoints, listener_of
+from setuplinks.webhooks.models import WEBHOOK_TEST, Endpoint, EndpointDisabled, PayloadErased, listens
+from setuplinks.webhooks.retention import before
+from setuplinks.webhooks.service import CHANNEL, Events, opened, payload
 
 SLICE = 500
 SETTLED_AFTER = 5 * SECOND
@@ -36,8 +37,29 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class Only:
+    """What a list of deliveries is narrowed to; times in µs, `until` not included. None: all."""
+
+    endpoint_id: int | None = None
+    status: str | None = None
+    event_type: str | None = None
+    customer_id: int | None = None
+    since: int | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Events from `since` to before `until` (µs), of these types or prefixes; None: of all."""
+
+    since: int
+    until: int
+    event_types: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
-    """`again` failed deliveries that go again, `missed` events that had no delivery because it was disabled."""
+    """`again` deliveries that go again, `missed` events that had no delivery because it was disabled."""
 
     again: int
     missed: int
@@ -61,13 +83,16 @@ class Deliveries:
         """The log of a delivery, first try first."""
         return await self._db.read(store.ATTEMPTS, tenant_id, delivery_id)
 
-    async def page(
-        self, tenant_id: int, endpoint_id: int, at: int, key: str, limit: int, *,
-        status: str | None = None, event_type: str | None = None,
-    ) -> list[Row]:  # fmt: skip
-        """Rows of an endpoint's deliveries before (at, key), newest first. Raises NotFound for the endpoint."""
-        await self._endpoints.get(self._db, tenant_id, endpoint_id)
-        return await self._db.read(store.DELIVERIES, tenant_id, endpoint_id, at, key, status, event_type, limit)
+    async def page(self, tenant_id: int, key: str, limit: int, only: Only) -> list[Row]:
+        """Rows of the tenant's deliveries with ids before `key`, newest first. Raises NotFound for the endpoint."""
+        if only.endpoint_id is not None:
+            await self._endpoints.get(self._db, tenant_id, only.endpoint_id)
+        first = "" if only.since is None else before(only.since)
+        key = key if only.until is None else min(key, before(only.until))
+        return await self._db.read(
+            store.DELIVERIES, tenant_id, key, first, only.endpoint_id, only.status, only.event_type, only.customer_id,
+            limit,
+        )  # fmt: skip
 
     async def send_again(self, tx: Unit, tenant_id: int, delivery_id: str, actor: str) -> Row:
         """Makes the delivery due now, with a new ladder and the same `webhook-id`; one that is under way stays so.
@@ -78,7 +103,7 @@ class Deliveries:
         endpoint = await self._endpoints.get(tx, tenant_id, row["endpoint_id"])
         if endpoint.status != "enabled":
             raise EndpointDisabled("Enable the endpoint first.")
-        if await tx.one(store.PAYLOAD, tenant_id, row["event_id"]) is None:
+        if await payload(tx, tenant_id, row["event_id"], row["event_type"]) is None:
             raise PayloadErased("Its retention is over, or its customer was off-boarded.")
         if row["lease_until"] is not None:
             return row
@@ -95,48 +120,81 @@ class Deliveries:
         Opens its own units, in slices; cut off half-way it goes on when it is asked again. Raises NotFound, Invalid,
         EndpointDisabled.
         """
+        endpoint, now = await self._open(tenant_id, endpoint_id, since), self._clock.now()
+        since = max(since, endpoint.created_at)
+        again = await self._db.bulk(store.RECOVER, tenant_id, endpoint_id, since, now)
+        _, missed = await self._play(endpoint, Range(since, now + SECOND), again=False)
+        detail = {"since": wire.instant(since), "again": again, "missed": missed}
+        await self._told(tenant_id, endpoint_id, actor, "webhook_endpoint.recovered", detail)
+        return Recovered(again, missed)
+
+    async def replay(self, tenant_id: int, endpoint_id: int, asked: Range, actor: str) -> Recovered:
+        """Sends all events of a range that the endpoint listens to, in their order, whatever became of them before.
+
+        Opens its own units, in slices; cut off half-way it begins anew when it is asked again. What is under way or
+        waits stays as it is. Raises NotFound, Invalid, EndpointDisabled.
+        """
+        endpoint = await self._open(tenant_id, endpoint_id, asked.since)
+        if asked.until <= asked.since:
+            raise wire.invalid("until", "expected a time after since")
+        again, missed = await self._play(endpoint, asked, again=True)
+        types = None if asked.event_types is None else list(asked.event_types)
+        detail: dict[str, object] = {
+            "since": wire.instant(asked.since), "until": wire.instant(asked.until), "event_types": types,
+            "again": again, "missed": missed,
+        }  # fmt: skip
+        await self._told(tenant_id, endpoint_id, actor, "webhook_endpoint.replayed", detail)
+        return Recovered(again, missed)
+
+    async def _open(self, tenant_id: int, endpoint_id: int, since: int) -> Endpoint:
         endpoint = await self._endpoints.get(self._db, tenant_id, endpoint_id)
-        now = self._clock.now()
-        if since > now:
+        if since > self._clock.now():
             raise wire.invalid("since", "expected a time that has passed")
         if endpoint.status != "enabled":
             raise EndpointDisabled("Enable the endpoint first.")
-        since = max(since, endpoint.created_at)
-        again = await self._db.bulk(store.RECOVER, tenant_id, endpoint_id, since, now)
-        missed = await self._deliver_missed(endpoint, since)
+        return endpoint
+
+    async def _told(self, tenant_id: int, endpoint_id: int, actor: str, action: str, detail: dict[str, object]) -> None:
+        now = self._clock.now()
         async with self._db.transaction() as tx:
             tx.add(store.EARLIER_DUE, tenant_id, endpoint_id, now)
             tx.wake(CHANNEL)
-            detail = {"since": wire.instant(since), "again": again, "missed": missed}
-            audit.add(tx, now, tenant_id, actor, "webhook_endpoint.recovered", "webhook_endpoint", endpoint_id, detail)
-        return Recovered(again, missed)
+            audit.add(tx, now, tenant_id, actor, action, "webhook_endpoint", endpoint_id, detail)
 
-    async def _deliver_missed(self, endpoint: Endpoint, since: int) -> int:
-        listener = Listener(endpoint.id, endpoint.event_types, endpoint.customer_id, endpoint.phone_id)
-        rows = await self._db.read(store.DELIVERED_EVENTS, endpoint.tenant_id, endpoint.id, since)
-        known = {row["event_id"] for row in rows}
-        at, key, count = since, "", 0
-        while page := await self._db.read(store.EVENTS_SINCE, endpoint.tenant_id, at, key, SLICE):
-            at, key = page[-1]["created_at"], page[-1]["id"]
+    async def _play(self, endpoint: Endpoint, asked: Range, *, again: bool) -> tuple[int, int]:
+        """Delivers what was never delivered of the range, and with `again` what was; how many of each."""
+        listener, tenant_id, now = listener_of(endpoint), endpoint.tenant_id, self._clock.now()
+        key, end = before(asked.since), before(asked.until)
+        rows = await self._db.read(store.DELIVERIES_OF, tenant_id, endpoint.id, key, end)
+        known = {row["event_id"]: row for row in rows}
+        played = missed = 0
+        while page := await self._db.read(store.EVENTS_BETWEEN, tenant_id, key, end, endpoint.format, SLICE):
+            key = page[-1]["id"]
             async with self._db.transaction() as tx:
                 for row in page:
-                    if row["id"] in known or row["type"] == WEBHOOK_TEST:
+                    delivery = known.get(row["id"])
+                    wanted = listener.hears(row["type"], row["customer_id"], row["phone_id"])
+                    if row["type"] == WEBHOOK_TEST or not wanted or not listens(asked.event_types, row["type"]):
                         continue  # a test is for the endpoint that was tested
-                    if listener.hears(row["type"], row["customer_id"], row["phone_id"]):
-                        self._events.deliver(tx, endpoint.tenant_id, row["id"], row["type"], [endpoint.id])
-                        count += 1
-        return count
+                    if delivery is None:
+                        to = [listener]
+                        self._events.deliver(tx, tenant_id, row["id"], row["type"], to, row["phone_id"])
+                        missed += 1
+                    elif again and delivery["status"] != "pending":
+                        tx.add(store.PLAY_AGAIN, tenant_id, delivery["id"], now)
+                        played += 1
+        return played, missed
 
     async def events(
-        self, tenant_id: int, at: int, key: str, limit: int, *,
+        self, tenant_id: int, key: str, limit: int, *,
         event_type: str | None = None, customer_id: int | None = None, oldest_first: bool = False,
     ) -> list[Told]:  # fmt: skip
-        """The tenant's events before (at, key), newest first; or after it, oldest first, for a poller."""
+        """The tenant's events with ids before `key`, newest first; or after it, oldest first, for a poller."""
         if oldest_first:
             settled = self._clock.now() - SETTLED_AFTER
-            rows = await self._db.read(store.EVENTS_AFTER, tenant_id, at, key, event_type, customer_id, limit, settled)
+            rows = await self._db.read(store.EVENTS_AFTER, tenant_id, key, event_type, customer_id, limit, settled)
         else:
-            rows = await self._db.read(store.EVENTS, tenant_id, at, key, event_type, customer_id, limit)
+            rows = await self._db.read(store.EVENTS, tenant_id, key, event_type, customer_id, limit)
         sealer = await self._vault.tenant(tenant_id)
         return [
             Told(

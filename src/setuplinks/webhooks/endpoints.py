@@ -15,15 +15,18 @@ from setuplinks.core import wire
 from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
+from setuplinks.core.ids import token
 from setuplinks.core.outbound import Outbound
 from setuplinks.core.problems import Invalid, NotFound, RaceLost
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.tenants import audit
 from setuplinks.webhooks import signing, store
 from setuplinks.webhooks.models import (
+    FORMATS,
     Endpoint,
     EndpointDisabled,
     EndpointLimit,
+    Listener,
     filter_fault,
     patterns_of,
 )
@@ -36,6 +39,7 @@ MOST_HEADERS = 20
 LONGEST_HEADER = 1024
 HIGHEST_RATE = 10_000
 TABLE = "webhook_endpoint"
+CHALLENGE = "webhook.challenge"
 
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _OURS = frozenset({
@@ -56,17 +60,17 @@ class Wanted:
     format: str = "events"
     headers: Mapping[str, str] | None = None
     rate_limit: int | None = None
+    ordered: bool = False
+    asymmetric: bool = False
     status: str = "enabled"
 
     def checked(self) -> "Wanted":
         """The same, or Invalid naming the fields. The URL is judged by `Endpoints.examine`."""
         faults: dict[str, str] = {}
-        if self.event_types is not None:
-            found = [fault for pattern in self.event_types if (fault := filter_fault(pattern))]
-            if found or not self.event_types:
-                faults["eventTypes"] = found[0] if found else "name at least one type, or null for all"
-        if self.format != "events":
-            faults["format"] = "the one format that is served is events"
+        if fault := types_fault(self.event_types):
+            faults["eventTypes"] = fault
+        if self.format not in FORMATS:
+            faults["format"] = "expected events or meta"
         if self.rate_limit is not None and not 1 <= self.rate_limit <= HIGHEST_RATE:
             faults["rateLimit"] = f"expected 1 to {HIGHEST_RATE} deliveries a second"
         if len(self.description) > 500:
@@ -76,6 +80,14 @@ class Wanted:
         if faults:
             raise Invalid(fields=faults)
         return self
+
+
+def types_fault(patterns: Sequence[str] | None) -> str | None:
+    """What is wrong with `eventTypes`; None where nothing is."""
+    if patterns is None:
+        return None
+    found = [fault for pattern in patterns if (fault := filter_fault(pattern))]
+    return found[0] if found else None if patterns else "name at least one type, or null for all"
 
 
 def _headers_fault(headers: Mapping[str, str]) -> str | None:
@@ -106,6 +118,23 @@ class Endpoints:
             raise wire.invalid("url", found.refusal)
         return [found.warning] if found.warning is not None else []
 
+    async def challenge(self, wanted: Wanted) -> None:
+        """Posts a challenge to the URL, which is to answer 2xx with its value. Raises Invalid naming `url`.
+
+        Nothing signs it: the receiver gets its secret only once the endpoint is made.
+        """
+        challenge = token()
+        data = {"challenge": challenge}
+        body = wire.encode({"type": CHALLENGE, "timestamp": wire.instant(self._clock.now()), "data": data})
+        headers = {**(wanted.headers or {}), "content-type": "application/json"}
+        answer = await self._outbound.post(wanted.url, body, headers)
+        if answer.failure is not None:
+            raise wire.invalid("url", f"the challenge was not answered: {answer.failure.words}")
+        if answer.status is None or not 200 <= answer.status < 300:
+            raise wire.invalid("url", f"the challenge was answered {answer.status}, not 2xx")
+        if challenge.encode() not in answer.body:
+            raise wire.invalid("url", "the answer does not hold the value of data.challenge")
+
     async def create(self, tx: Unit, tenant_id: int, wanted: Wanted, actor: str) -> Endpoint:
         """Appends the endpoint with a fresh secret. Raises Invalid, EndpointLimit."""
         wanted.checked()
@@ -115,16 +144,17 @@ class Endpoints:
         sealer, now = await self._vault.tenant(tenant_id), self._clock.now()
         endpoint_id, secret = await self._db.next_id(TABLE), signing.new_secret()
         sealed = sealer.seal(secret.encode(), TABLE, endpoint_id, "secret")
+        key = signing.new_signing_key() if wanted.asymmetric else None
         tx.must(
-            _not_theirs(wanted), store.ADD_ENDPOINT, tenant_id, endpoint_id, *_columns(wanted, sealer, endpoint_id),
-            sealed, now,
+            _not_theirs(wanted), store.ADD_ENDPOINT, tenant_id, endpoint_id,
+            *_columns(wanted, sealer, endpoint_id, key), sealed, now,
         )  # fmt: skip
         tx.add(store.ADD_STATE, tenant_id, endpoint_id)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.created", TABLE, endpoint_id, {"url": wanted.url})
         return Endpoint(
             tenant_id, endpoint_id, wanted.url, wanted.description, wanted.event_types, wanted.customer_id,
-            wanted.phone_id, wanted.format, dict(wanted.headers or {}), wanted.rate_limit, secret, None, "enabled",
-            None, 0, now, now,
+            wanted.phone_id, wanted.format, dict(wanted.headers or {}), wanted.rate_limit, wanted.ordered, secret,
+            None, key, "enabled", None, 0, now, now,
         )  # fmt: skip
 
     async def get(self, tx: Unit | Database, tenant_id: int, endpoint_id: int) -> Endpoint:
@@ -151,18 +181,19 @@ class Endpoints:
         reason = old.disabled_reason if wanted.status == old.status else "by_request"
         reason = None if wanted.status == "enabled" else reason
         sealer = await self._vault.tenant(tenant_id)
+        key = (old.signing_key or signing.new_signing_key()) if wanted.asymmetric else None
         problem = RaceLost() if _same_target(old, wanted) else _not_theirs(wanted)
         tx.must(
-            problem, store.CHANGE_ENDPOINT, tenant_id, endpoint_id, *_columns(wanted, sealer, endpoint_id),
+            problem, store.CHANGE_ENDPOINT, tenant_id, endpoint_id, *_columns(wanted, sealer, endpoint_id, key),
             wanted.status, reason, now, old.version,
         )  # fmt: skip
         if wanted.status == "enabled" and ("status" in changes or wanted.url != old.url):
             self._start_afresh(tx, tenant_id, endpoint_id, now)
         names = sorted(name for name in changes if name != "headers" or changes[name] != old.headers)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.updated", TABLE, endpoint_id, {"fields": names})
-        return replace(
-            old, **{**changes, "headers": dict(wanted.headers or {})}, disabled_reason=reason, updated_at=now
-        )
+        changed = {name: value for name, value in changes.items() if name != "asymmetric"}
+        changed["headers"] = dict(wanted.headers or {})
+        return replace(old, **changed, signing_key=key, disabled_reason=reason, updated_at=now)
 
     async def delete(self, tx: Unit, tenant_id: int, endpoint_id: int, actor: str) -> None:
         """Erases the endpoint's secret and ends what waits for it. Raises NotFound."""
@@ -173,13 +204,15 @@ class Endpoints:
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.deleted", TABLE, endpoint_id, {"url": old.url})
 
     async def rotate_secret(self, tx: Unit, tenant_id: int, endpoint_id: int, actor: str) -> Endpoint:
-        """A new secret; the one before it signs beside it for 24 hours. Raises NotFound."""
+        """A new secret, and key where it has one; those before sign beside them for 24 hours. Raises NotFound."""
         old = await self.get(tx, tenant_id, endpoint_id)
         sealer, now, secret = await self._vault.tenant(tenant_id), self._clock.now(), signing.new_secret()
         sealed, until = sealer.seal(secret.encode(), TABLE, endpoint_id, "secret"), now + OVERLAP
-        tx.must(RaceLost(), store.ROTATE, tenant_id, endpoint_id, sealed, until, now, old.version)
+        key = signing.new_signing_key() if old.asymmetric else None
+        sealed_key = _sealed_key(key, sealer, endpoint_id)
+        tx.must(RaceLost(), store.ROTATE, tenant_id, endpoint_id, sealed, until, now, old.version, sealed_key)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.secret_rotated", TABLE, endpoint_id)
-        return replace(old, secret=secret, secret_previous_until=until, updated_at=now)
+        return replace(old, secret=secret, secret_previous_until=until, signing_key=key, updated_at=now)
 
     async def enable(self, tx: Unit, tenant_id: int, endpoint_id: int, actor: str) -> Endpoint:
         """Enables it with a clean record; what waited goes on. What failed meanwhile comes back by `recover`."""
@@ -191,9 +224,9 @@ class Endpoints:
         if endpoint.status != "enabled":
             raise EndpointDisabled("Enable the endpoint first.")
         audience = await self._events.load(tx, tenant_id)
-        now = self._clock.now()
+        now, listener = self._clock.now(), listener_of(endpoint)
         data = {"endpoint_id": endpoint_id, "message": "This is a test event; nothing happened."}
-        sent = self._events.emit_test(tx, audience, endpoint_id, data)
+        sent = self._events.emit_test(tx, audience, listener, data)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.tested", TABLE, endpoint_id)
         return sent
 
@@ -215,14 +248,34 @@ def opened_endpoint(row: Row, sealer: Sealer) -> Endpoint:
         format=row["format"],
         headers=_opened_headers(row["headers"], sealer, row["id"]),
         rate_limit=row["rate_limit"],
+        ordered=bool(row["ordered"]),
         secret=sealer.open(row["secret"], TABLE, row["id"], "secret").decode(),
         secret_previous_until=row["secret_previous_until"],
+        signing_key=None if row["signing_key"] is None else _opened_key(row["signing_key"], sealer, row["id"]),
         status=row["status"],
         disabled_reason=row["disabled_reason"],
         version=row["version"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
     )
+
+
+def listener_of(endpoint: Endpoint) -> Listener:
+    """What an endpoint hears, and how."""
+    return Listener(
+        endpoint.id, endpoint.event_types, endpoint.customer_id, endpoint.phone_id, endpoint.format, endpoint.ordered,
+        endpoint.status == "enabled",
+    )  # fmt: skip
+
+
+def signing_keys(row: Row, sealer: Sealer, now: int) -> list[bytes]:
+    """The ed25519 keys that sign now, the newest first; none where the endpoint did not ask for it."""
+    if row["signing_key"] is None:
+        return []
+    sealed = [row["signing_key"]]
+    if row["signing_key_previous"] is not None and (row["secret_previous_until"] or 0) > now:
+        sealed.append(row["signing_key_previous"])
+    return [_opened_key(one, sealer, row["id"]) for one in sealed]
 
 
 def signing_secrets(row: Row, sealer: Sealer, now: int) -> list[str]:
@@ -234,13 +287,21 @@ def signing_secrets(row: Row, sealer: Sealer, now: int) -> list[str]:
     return [sealer.open(one, TABLE, row["id"], "secret").decode() for one in sealed]
 
 
-def _columns(wanted: Wanted, sealer: Sealer, endpoint_id: int) -> tuple[object, ...]:
+def _columns(wanted: Wanted, sealer: Sealer, endpoint_id: int, key: bytes | None) -> tuple[object, ...]:
     types = None if wanted.event_types is None else wire.encode(wanted.event_types).decode()
     headers = _sealed_headers(wanted.headers or {}, sealer, endpoint_id)
     return (
         wanted.url, wanted.description, types, wanted.customer_id, wanted.phone_id, wanted.format, headers,
-        wanted.rate_limit,
+        wanted.rate_limit, int(wanted.ordered), _sealed_key(key, sealer, endpoint_id),
     )  # fmt: skip
+
+
+def _sealed_key(key: bytes | None, sealer: Sealer, endpoint_id: int) -> bytes | None:
+    return None if key is None else sealer.seal(key, TABLE, endpoint_id, "signing_key")
+
+
+def _opened_key(sealed: bytes, sealer: Sealer, endpoint_id: int) -> bytes:
+    return sealer.open(sealed, TABLE, endpoint_id, "signing_key")
 
 
 def _sealed_headers(headers: Mapping[str, str], sealer: Sealer, endpoint_id: int) -> str:

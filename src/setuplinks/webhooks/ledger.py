@@ -102,7 +102,10 @@ class Ledger:
         after = retry.weigh(before, counted, now)
         dues = [self._due(one, now) for one in results]
         # The endpoint's row first: TAKE locks it before it touches deliveries, and one order for all has no deadlocks.
-        self._move(tx, (tenant_id, endpoint_id), before, after, now, [due for due in dues if due is not None])
+        # Where an order is kept, each end sets the next one free, however many are under way.
+        cap = PER_ENDPOINT if all(one.parcel.lane is None for one in results) else 0
+        waits = [due for due in dues if due is not None]
+        self._move(tx, (tenant_id, endpoint_id), before, after, now, waits, cap)
         for result, due in zip(results, dues, strict=True):
             _log_try(tx, result, due, now)
         if Verdict.GONE in counted:
@@ -116,16 +119,18 @@ class Ledger:
         tries = result.parcel.attempt - result.parcel.base
         return retry.next_due(tries, now, self._chance(), result.retry_after)
 
-    def _move(self, tx: Unit, key: tuple[int, int], before: Health, after: Health, now: int, dues: list[int]) -> None:
+    def _move(
+        self, tx: Unit, key: tuple[int, int], before: Health, after: Health, now: int, dues: list[int], cap: int
+    ) -> None:
         """Writes the endpoint's health where it changed, and pulls `next_due` to what these results make possible."""
         retried = min(dues, default=None)
         room = max(now, after.breaker_until or now)
         free = room if retried is None else min(room, retried)
         if before == after:
-            tx.add(store.STATE_SAME, *key, PER_ENDPOINT, free, retried)
+            tx.add(store.STATE_SAME, *key, cap, free, retried)
             return
         tx.must(
-            RaceLost(), store.STATE_MOVED, *key, PER_ENDPOINT, free, retried,
+            RaceLost(), store.STATE_MOVED, *key, cap, free, retried,
             after.failures, after.failing_since, after.breaker_until, after.breaker_step,
             before.failures, before.breaker_step, before.breaker_until or 0,
         )  # fmt: skip

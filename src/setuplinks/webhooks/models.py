@@ -47,6 +47,15 @@ EVENT_TYPES: dict[str, str] = {
     "whatsapp.notification": "A notification of Meta's whose field we do not know.",
 }
 
+MESSAGE_TYPES = frozenset({
+    "whatsapp.message.received", "whatsapp.message.status", "whatsapp.message.echo", "whatsapp.history",
+    "whatsapp.contacts.synced", "whatsapp.notification",
+})  # fmt: skip
+"""What end users wrote, or may have: kept for fewer days than the rest, in a table of its own."""
+
+EVENTS = "events"
+META = "meta"
+FORMATS = (EVENTS, META)
 EndpointStatus = Literal["enabled", "disabled"]
 DeliveryStatus = Literal["pending", "delivered", "failed"]
 DELIVERY_STATUSES: tuple[DeliveryStatus, ...] = ("pending", "delivered", "failed")
@@ -93,25 +102,35 @@ def listens(patterns: tuple[str, ...] | None, event_type: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """What `emit` needs to know of an enabled endpoint."""
+    """What `emit` needs to know of an endpoint. One that is disabled hears, but nothing is sent to it."""
 
     id: int
     event_types: tuple[str, ...] | None
     customer_id: int | None
     phone_id: int | None
+    format: str = EVENTS
+    ordered: bool = False
+    enabled: bool = True
 
     @classmethod
     def of(cls, row: Row) -> "Listener":
         """From a row of `webhook_endpoint`."""
-        return cls(row["id"], patterns_of(row["event_types"]), row["customer_id"], row["phone_id"])
+        return cls(
+            row["id"], patterns_of(row["event_types"]), row["customer_id"], row["phone_id"], row["format"],
+            bool(row["ordered"]), row["status"] == "enabled",
+        )  # fmt: skip
 
     def hears(self, event_type: str, customer_id: int | None, phone_id: int | None) -> bool:
-        """Whether an event of this type, about this customer and number, is for the endpoint."""
+        """Whether an event of this type, about this customer and number, is for the endpoint, whatever its format."""
         if self.customer_id is not None and self.customer_id != customer_id:
             return False
         if self.phone_id is not None and self.phone_id != phone_id:
             return False
         return listens(self.event_types, event_type)
+
+    def lane(self, phone_id: int | None) -> int | None:
+        """Those with one lane are sent one after the other; None where no order is kept."""
+        return phone_id if self.ordered else None
 
 
 def patterns_of(column: str | None) -> tuple[str, ...] | None:
@@ -133,13 +152,20 @@ class Endpoint:
     format: str
     headers: dict[str, str] = field(repr=False)
     rate_limit: int | None
+    ordered: bool
     secret: str = field(repr=False)
     secret_previous_until: int | None
+    signing_key: bytes | None = field(repr=False)
     status: EndpointStatus
     disabled_reason: str | None
     version: int
     created_at: int
     updated_at: int
+
+    @property
+    def asymmetric(self) -> bool:
+        """Whether it is signed with a key of its own, too, of which the receiver has the public half."""
+        return self.signing_key is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +173,7 @@ class Parcel:
     """One claimed try of one delivery.
 
     `attempt` is its number over the delivery's life, and the fence of its result; `base` counts the tries before the
-    delivery was last sent again by hand, where the ladder began anew.
+    delivery was last sent again by hand, where the ladder began anew. With a `lane` others wait for its end.
     """
 
     tenant_id: int
@@ -157,6 +183,7 @@ class Parcel:
     event_type: str
     attempt: int
     base: int
+    lane: int | None = None
 
     @property
     def key(self) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Drops what is older than the settings keep: attempts, then payloads, deliveries and events.
+"""Drops what is older than the settings keep: attempts, messages' payloads, then other payloads, deliveries, events.
 
 Owns the SQL of dropping. Ids are UUIDv7, so an age is a range of the primary key; slices keep each commit short.
 """
@@ -18,6 +18,10 @@ DROP_PAYLOADS = (
     "DELETE FROM event_payload WHERE tenant_id = $1 AND event_id IN (SELECT event_id FROM event_payload "
     "WHERE tenant_id = $1 AND event_id < $2 ORDER BY event_id LIMIT $3)"
 )
+DROP_MESSAGES = (
+    "DELETE FROM message_payload WHERE tenant_id = $1 AND event_id IN (SELECT event_id FROM message_payload "
+    "WHERE tenant_id = $1 AND event_id < $2 ORDER BY event_id LIMIT $3)"
+)
 DROP_DELIVERIES = (
     "DELETE FROM delivery WHERE tenant_id = $1 AND id IN (SELECT id FROM delivery "
     "WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT $3)"
@@ -26,6 +30,10 @@ DROP_EVENTS = (
     "DELETE FROM event WHERE tenant_id = $1 AND id IN (SELECT id FROM event "
     "WHERE tenant_id = $1 AND id < $2 ORDER BY id LIMIT $3)"
 )
+
+
+LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+"""No id sorts after it."""
 
 
 def before(at: int) -> str:
@@ -40,9 +48,9 @@ class Retention:
     name = "retention"
     channel = "retention"
 
-    def __init__(self, db: Database, clock: Clock, *, event_days: int, attempt_days: int) -> None:
+    def __init__(self, db: Database, clock: Clock, *, message_days: int, event_days: int, attempt_days: int) -> None:
         self._db, self._clock = db, clock
-        self._event_days, self._attempt_days = event_days, attempt_days
+        self._message_days, self._event_days, self._attempt_days = message_days, event_days, attempt_days
         self._looked_at: int | None = None
 
     async def run_once(self) -> int:
@@ -51,9 +59,11 @@ class Retention:
         if self._looked_at is not None and now - self._looked_at < LOOK_EVERY:
             return 0
         attempts, events = before(now - self._attempt_days * DAY), before(now - self._event_days * DAY)
+        messages = before(now - min(self._message_days, self._event_days) * DAY)
         dropped = 0
-        for row in await self._db.read(TENANTS, max(attempts, events)):
+        for row in await self._db.read(TENANTS, max(attempts, events, messages)):
             tenant_id = row["tenant_id"]
+            dropped += await self._db.bulk(DROP_MESSAGES, tenant_id, messages, SLICE)
             dropped += await self._db.bulk(DROP_ATTEMPTS, tenant_id, attempts, SLICE)
             for text in (DROP_PAYLOADS, DROP_DELIVERIES, DROP_EVENTS):
                 dropped += await self._db.bulk(text, tenant_id, events, SLICE)

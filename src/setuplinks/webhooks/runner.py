@@ -113,8 +113,9 @@ class DeliveryRunner:
         destination = await self._sender.destination(tenant_id, endpoint_id)
         for row in rows:
             parcel = Parcel(
-                tenant_id, endpoint_id, row["id"], row["event_id"], row["event_type"], row["attempts"], row["manual"]
-            )
+                tenant_id, endpoint_id, row["id"], row["event_id"], row["event_type"], row["attempts"], row["manual"],
+                row["lane"],
+            )  # fmt: skip
             task = asyncio.create_task(self._deliver(parcel, destination), name=f"delivery {parcel.delivery_id}")
             self._running.add(task)
             task.add_done_callback(self._running.discard)

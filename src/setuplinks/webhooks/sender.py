@@ -14,10 +14,10 @@ from setuplinks.core.logs import act
 from setuplinks.core.outbound import Answer, FailureKind, Outbound
 from setuplinks.core.vault import Sealer, Vault, VaultClosed
 from setuplinks.webhooks import retry, signing, store
-from setuplinks.webhooks.endpoints import opened_endpoint, signing_secrets
-from setuplinks.webhooks.models import Endpoint, Parcel
+from setuplinks.webhooks.endpoints import opened_endpoint, signing_keys, signing_secrets
+from setuplinks.webhooks.models import META, Endpoint, Parcel
 from setuplinks.webhooks.retry import Verdict
-from setuplinks.webhooks.service import opened
+from setuplinks.webhooks.service import opened, payload
 
 log = logging.getLogger("setuplinks.webhooks")
 
@@ -52,7 +52,15 @@ class Destination:
 
     endpoint: Endpoint
     secrets: list[str] = field(repr=False)
+    keys: list[bytes] = field(repr=False)
     sealer: Sealer
+
+    def signed(self, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+        """The signature's headers. Meta's format carries Meta's own as well; that one holds a single signature."""
+        found = signing.headers(self.secrets, event_id, timestamp, body, self.keys)
+        if self.endpoint.format == META:
+            found[signing.META_HEADER] = signing.meta_signature(self.endpoint.secret, body)
+        return found
 
 
 class Sender:
@@ -68,7 +76,10 @@ class Sender:
             return None
         try:
             sealer = await self._vault.tenant(tenant_id)
-            return Destination(opened_endpoint(row, sealer), signing_secrets(row, sealer, self._clock.now()), sealer)
+            now = self._clock.now()
+            return Destination(
+                opened_endpoint(row, sealer), signing_secrets(row, sealer, now), signing_keys(row, sealer, now), sealer
+            )
         except VaultClosed as closed:
             act(log, "delivery.sealed_shut", logging.ERROR, endpoint_id=endpoint_id, detail=closed.detail)
             return None
@@ -93,14 +104,14 @@ class Sender:
     async def _send(self, parcel: Parcel, destination: Destination | None, started_at: int) -> Result:
         if destination is None:
             return Result(parcel, Verdict.FINAL, started_at, words="endpoint is gone", counts=False)
-        row = await self._db.one(store.PAYLOAD, parcel.tenant_id, parcel.event_id)
+        row = await payload(self._db, parcel.tenant_id, parcel.event_id, parcel.event_type)
         if row is None:
             return Result(parcel, Verdict.FINAL, started_at, words="payload erased", counts=False)
         body = opened(row["body"], bool(row["sealed"]), destination.sealer, parcel.event_id)
         headers = {
             **destination.endpoint.headers,
             "content-type": "application/json",
-            **signing.headers(destination.secrets, parcel.event_id, started_at // SECOND, body),
+            **destination.signed(parcel.event_id, started_at // SECOND, body),
         }
         answer = await self._outbound.post(destination.endpoint.url, body, headers)
         return judged(parcel, answer, started_at, self._clock.now())

@@ -4,18 +4,18 @@ Owns what `emit` writes. It does not own what happens to a delivery then (`runne
 deliveries (`endpoints`, `deliveries`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from setuplinks.core import wire
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Unit
+from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.ids import uuid7
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.webhooks import store
-from setuplinks.webhooks.models import EVENT_TYPES, WEBHOOK_TEST, Listener
+from setuplinks.webhooks.models import EVENT_TYPES, EVENTS, MESSAGE_TYPES, META, WEBHOOK_TEST, Listener
 
 CHANNEL = "deliveries"
 """The wake-up channel of whoever sends deliveries."""
@@ -29,6 +29,16 @@ class Audience:
     listeners: tuple[Listener, ...]
     sealer: Sealer
 
+    @property
+    def takes_changes(self) -> bool:
+        """Whether anybody takes what Meta sent in Meta's own format."""
+        return any(one.format == META for one in self.listeners)
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether anybody wants events one after the other."""
+        return any(one.ordered for one in self.listeners)
+
     def without(self, endpoint_id: int) -> "Audience":
         """Everybody but one endpoint."""
         rest = tuple(one for one in self.listeners if one.id != endpoint_id)
@@ -41,6 +51,16 @@ class Sent:
 
     event_id: str
     delivery_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class MetaChange:
+    """One change as Meta sent it: `body` is its own notification, `type` that of the event for its first new item."""
+
+    type: str
+    body: bytes
+    customer_id: int
+    phone_id: int | None
 
 
 @dataclass(slots=True)
@@ -91,32 +111,54 @@ class Events:
         """
         if type not in EVENT_TYPES:
             raise ValueError(f"{type} is no registered event type")
-        heard = [one.id for one in audience.listeners if one.hears(type, customer_id, phone_id)]
+        heard = [
+            one for one in audience.listeners
+            if one.format == EVENTS and one.enabled and one.hears(type, customer_id, phone_id)
+        ]  # fmt: skip
         event_id = uuid7(self._clock.now())
         self._append(
             tx, audience, event_id, type, data, customer_id=customer_id, phone_id=phone_id, link_id=link_id,
             secret=secret,
         )  # fmt: skip
-        self.deliver(tx, audience.tenant_id, event_id, type, heard)
+        self.deliver(tx, audience.tenant_id, event_id, type, heard, phone_id)
         return event_id
 
-    def emit_test(self, tx: Unit, audience: Audience, endpoint_id: int, data: dict[str, Any]) -> Sent:
+    def emit_change(self, tx: Unit, tenant_id: int, change: MetaChange, heard: Sequence[Listener]) -> str:
+        """Appends what Meta sent, in Meta's own envelope, with a delivery to each who listens; gives its id.
+
+        It is no event of `/events`: there the items stand by themselves.
+        """
+        event_id, now = uuid7(self._clock.now()), self._clock.now()
+        tx.add(store.ADD_CHANGE, tenant_id, event_id, change.type, now, change.customer_id, change.phone_id)
+        if change.type in MESSAGE_TYPES:
+            tx.add(store.ADD_MESSAGE, tenant_id, event_id, change.customer_id, change.body)
+        else:
+            tx.add(store.ADD_PAYLOAD, tenant_id, event_id, change.customer_id, 0, change.body)
+        enabled = [one for one in heard if one.enabled]
+        self.deliver(tx, tenant_id, event_id, change.type, enabled, change.phone_id)
+        return event_id
+
+    def emit_test(self, tx: Unit, audience: Audience, endpoint: Listener, data: dict[str, Any]) -> Sent:
         """Appends a `webhook.test` event with a delivery to this endpoint alone, whatever its filters."""
         event_id = uuid7(self._clock.now())
         self._append(tx, audience, event_id, WEBHOOK_TEST, data)
-        [delivery_id] = self.deliver(tx, audience.tenant_id, event_id, WEBHOOK_TEST, [endpoint_id])
+        [delivery_id] = self.deliver(tx, audience.tenant_id, event_id, WEBHOOK_TEST, [endpoint], None)
         return Sent(event_id, delivery_id)
 
     def deliver(
-        self, tx: Unit, tenant_id: int, event_id: str, event_type: str, endpoint_ids: Iterable[int]
+        self, tx: Unit, tenant_id: int, event_id: str, event_type: str, to: Iterable[Listener], phone_id: int | None
     ) -> list[str]:
         """Appends a delivery of a stored event to each endpoint, due now; gives their ids."""
         now = self._clock.now()
         made: list[str] = []
-        for endpoint_id in endpoint_ids:
-            delivery_id = uuid7(now)
-            tx.add(store.ADD_DELIVERY, tenant_id, delivery_id, endpoint_id, event_id, event_type, now)
-            _dues(tx).note(tenant_id, endpoint_id, now)
+        for endpoint in to:
+            delivery_id, lane = uuid7(now), endpoint.lane(phone_id)
+            values = (tenant_id, delivery_id, endpoint.id, event_id, event_type, now)
+            if lane is None:
+                tx.add(store.ADD_DELIVERY, *values)
+            else:
+                tx.add(store.ADD_IN_LANE, *values, lane)
+            _dues(tx).note(tenant_id, endpoint.id, now)
             made.append(delivery_id)
         return made
 
@@ -139,7 +181,10 @@ class Events:
         if secret:
             body = audience.sealer.seal(body, "event_payload", event_id, "body")
         tx.add(store.ADD_EVENT, tenant_id, event_id, event_type, now, customer_id, phone_id, link_id)
-        tx.add(store.ADD_PAYLOAD, tenant_id, event_id, customer_id, int(secret), body)
+        if event_type in MESSAGE_TYPES:
+            tx.add(store.ADD_MESSAGE, tenant_id, event_id, customer_id, body)
+        else:
+            tx.add(store.ADD_PAYLOAD, tenant_id, event_id, customer_id, int(secret), body)
 
 
 def _dues(tx: Unit) -> _Dues:
@@ -159,3 +204,9 @@ def envelope(event_type: str, at: int, data: dict[str, Any]) -> bytes:
 def opened(body: bytes, sealed: bool, sealer: Sealer, event_id: str) -> bytes:
     """A stored payload as it is sent."""
     return sealer.open(body, "event_payload", event_id, "body") if sealed else bytes(body)
+
+
+async def payload(reads: Unit | Database, tenant_id: int, event_id: str, event_type: str) -> Row | None:
+    """The stored payload of an event: `sealed` and `body`; None once it was erased."""
+    text = store.MESSAGE if event_type in MESSAGE_TYPES else store.PAYLOAD
+    return await reads.one(text, tenant_id, event_id)

@@ -1,7 +1,8 @@
-"""Standard Webhooks signatures: secrets, signing with several of them, and checking.
+"""Standard Webhooks signatures: secrets and keys, signing with several of them, and checking.
 
-Owns the scheme's text (`id.timestamp.body`, HMAC-SHA256, base64) and the shape of a secret (`whsec_` + base64).
-It does not own which secrets an endpoint has or when one lapses (`service`).
+Owns the scheme's text (`id.timestamp.body`), `v1` (HMAC-SHA256 under a secret, `whsec_` + base64), `v1a` (ed25519, the
+public key `whpk_` + base64), and Meta's own signature for those who take Meta's format. It does not own which secrets
+an endpoint has or when one lapses (`endpoints`).
 Scheme: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 """
 
@@ -11,7 +12,11 @@ import hmac
 import secrets
 from collections.abc import Mapping, Sequence
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 PREFIX = "whsec_"
+PUBLIC_PREFIX = "whpk_"
+META_HEADER = "x-hub-signature-256"
 SECRET_BYTES = 32
 TOLERANCE = 5 * 60
 """Seconds that a message may be older or newer than the receiver's clock."""
@@ -40,6 +45,22 @@ def key_of(secret: str) -> bytes:
     return key
 
 
+def new_signing_key() -> bytes:
+    """A fresh ed25519 private key: its 32 bytes."""
+    return Ed25519PrivateKey.generate().private_bytes_raw()
+
+
+def public_key(signing_key: bytes) -> str:
+    """What a receiver checks `v1a` with: `whpk_` and the 32 bytes of the public key in base64."""
+    public = Ed25519PrivateKey.from_private_bytes(signing_key).public_key().public_bytes_raw()
+    return PUBLIC_PREFIX + base64.b64encode(public).decode()
+
+
+def meta_signature(secret: str, body: bytes) -> str:
+    """The value of `X-Hub-Signature-256`, as Meta makes it under an app secret: here the endpoint's secret, as text."""
+    return "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+
+
 def sign(keys: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
     """The `webhook-signature` header: one `v1,…` for each secret, the newest first, separated by spaces.
 
@@ -49,13 +70,21 @@ def sign(keys: Sequence[str], message_id: str, timestamp: int, body: bytes) -> s
     return " ".join("v1," + base64.b64encode(_digest(secret, content)).decode() for secret in keys)
 
 
-def headers(keys: Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+def sign_asymmetric(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
+    """One `v1a,…` for each ed25519 key, over the same text as `sign`."""
+    content = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
+    made = (Ed25519PrivateKey.from_private_bytes(key).sign(content) for key in keys)
+    return " ".join("v1a," + base64.b64encode(one).decode() for one in made)
+
+
+def headers(
+    keys: Sequence[str], message_id: str, timestamp: int, body: bytes, asymmetric: Sequence[bytes] = ()
+) -> dict[str, str]:
     """The scheme's three headers for one try of a message."""
-    return {
-        "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
-        "webhook-signature": sign(keys, message_id, timestamp, body),
-    }
+    signature = sign(keys, message_id, timestamp, body)
+    if asymmetric:
+        signature += " " + sign_asymmetric(asymmetric, message_id, timestamp, body)
+    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
 
 
 def verify(keys: Sequence[str], given: Mapping[str, str], body: bytes, now: int, *, tolerance: int = TOLERANCE) -> None:

@@ -7,12 +7,14 @@ from setuplinks.core.db.unit import Unit
 
 # -- endpoints -------------------------------------------------------------------------------------------------------
 _ENDPOINT = (
-    "tenant_id, id, url, description, event_types, customer_id, phone_id, format, headers, rate_limit, secret, "
-    "secret_previous, secret_previous_until, status, disabled_reason, version, created_at, updated_at"
+    "tenant_id, id, url, description, event_types, customer_id, phone_id, format, headers, rate_limit, ordered, "
+    "secret, secret_previous, secret_previous_until, signing_key, signing_key_previous, status, disabled_reason, "
+    "version, created_at, updated_at"
 )
+# One that takes Meta's own format counts while it is disabled, too: what it misses is kept, so that it can recover.
 LISTENERS = (
-    "SELECT id, event_types, customer_id, phone_id FROM webhook_endpoint "
-    "WHERE tenant_id = $1 AND status = 'enabled' AND deleted_at IS NULL ORDER BY id"
+    "SELECT id, event_types, customer_id, phone_id, format, ordered, status FROM webhook_endpoint "
+    "WHERE tenant_id = $1 AND (status = 'enabled' OR format = 'meta') AND deleted_at IS NULL ORDER BY id"
 )
 ENDPOINT = f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"  # noqa: S608
 ENDPOINTS = (
@@ -28,20 +30,22 @@ _THEIRS = (
 )
 ADD_ENDPOINT = (
     "INSERT INTO webhook_endpoint (tenant_id, id, url, description, event_types, customer_id, phone_id, format, "
-    "headers, rate_limit, secret, created_at, updated_at) "
+    "headers, rate_limit, ordered, signing_key, secret, created_at, updated_at) "
     "SELECT CAST($1 AS BIGINT), CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), "
-    "CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS BIGINT), $11, "
-    f"CAST($12 AS BIGINT), CAST($12 AS BIGINT) WHERE {_THEIRS}"
+    "CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS BIGINT), "
+    f"CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT), CAST($14 AS BIGINT) WHERE {_THEIRS}"
 )
 ADD_STATE = "INSERT INTO endpoint_state (tenant_id, endpoint_id) VALUES ($1, $2)"
 CHANGE_ENDPOINT = (
     "UPDATE webhook_endpoint SET url = $3, description = $4, event_types = $5, customer_id = $6, phone_id = $7, "  # noqa: S608
-    "format = $8, headers = $9, rate_limit = $10, status = $11, disabled_reason = $12, updated_at = $13, "
-    f"version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $14 AND deleted_at IS NULL AND {_THEIRS}"
+    "format = $8, headers = $9, rate_limit = $10, ordered = $11, signing_key = $12, status = $13, "
+    "disabled_reason = $14, updated_at = $15, version = version + 1 "
+    f"WHERE tenant_id = $1 AND id = $2 AND version = $16 AND deleted_at IS NULL AND {_THEIRS}"
 )
 ROTATE = (
     "UPDATE webhook_endpoint SET secret_previous = secret, secret_previous_until = $4, secret = $3, updated_at = $5, "
-    "version = version + 1 WHERE tenant_id = $1 AND id = $2 AND version = $6 AND deleted_at IS NULL"
+    "signing_key_previous = signing_key, signing_key = $7, version = version + 1 "
+    "WHERE tenant_id = $1 AND id = $2 AND version = $6 AND deleted_at IS NULL"
 )
 DISABLE = (
     "UPDATE webhook_endpoint SET status = 'disabled', disabled_reason = $3, updated_at = $4, version = version + 1 "
@@ -49,7 +53,8 @@ DISABLE = (
 )
 DELETE_ENDPOINT = (
     "UPDATE webhook_endpoint SET status = 'disabled', disabled_reason = 'deleted', secret = $3, "
-    "secret_previous = NULL, headers = '{}', deleted_at = $4, updated_at = $4, version = version + 1 "
+    "secret_previous = NULL, signing_key = NULL, signing_key_previous = NULL, headers = '{}', deleted_at = $4, "
+    "updated_at = $4, version = version + 1 "
     "WHERE tenant_id = $1 AND id = $2 AND version = $5 AND deleted_at IS NULL"
 )
 DROP_WAITING = (
@@ -98,27 +103,36 @@ ADD_EVENT = (
     "INSERT INTO event (tenant_id, id, type, created_at, customer_id, phone_id, link_id) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7)"
 )
+ADD_CHANGE = (
+    "INSERT INTO event (tenant_id, id, type, created_at, customer_id, phone_id, format) "
+    "VALUES ($1, $2, $3, $4, $5, $6, 'meta')"
+)
 ADD_PAYLOAD = "INSERT INTO event_payload (tenant_id, event_id, customer_id, sealed, body) VALUES ($1, $2, $3, $4, $5)"
+ADD_MESSAGE = "INSERT INTO message_payload (tenant_id, event_id, customer_id, body) VALUES ($1, $2, $3, $4)"
 PAYLOAD = "SELECT sealed, body FROM event_payload WHERE tenant_id = $1 AND event_id = $2"
-EVENTS = (
-    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, p.sealed, p.body FROM event e "
-    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id WHERE e.tenant_id = $1 "
-    "AND (e.created_at, e.id) < ($2, $3) AND (CAST($4 AS TEXT) IS NULL OR e.type = $4) "
-    "AND (CAST($5 AS BIGINT) IS NULL OR e.customer_id = $5) ORDER BY e.created_at DESC, e.id DESC LIMIT $6"
+MESSAGE = "SELECT 0 AS sealed, body FROM message_payload WHERE tenant_id = $1 AND event_id = $2"
+# Ids are UUIDv7, so the primary key is the order of time; (time, id) as a cursor would sort the whole table.
+_TOLD = (
+    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, COALESCE(p.sealed, 0) AS sealed, "
+    "COALESCE(p.body, m.body) AS body FROM event e "
+    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
+    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id WHERE e.tenant_id = $1 "
+    "AND e.format = 'events' AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) "
+    "AND (CAST($4 AS BIGINT) IS NULL OR e.customer_id = $4) "
 )
-EVENTS_AFTER = (
-    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, p.sealed, p.body FROM event e "
-    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id WHERE e.tenant_id = $1 "
-    "AND (e.created_at, e.id) > ($2, $3) AND e.created_at <= $7 AND (CAST($4 AS TEXT) IS NULL OR e.type = $4) "
-    "AND (CAST($5 AS BIGINT) IS NULL OR e.customer_id = $5) ORDER BY e.created_at, e.id LIMIT $6"
-)
-EVENTS_SINCE = (
-    "SELECT e.id, e.type, e.customer_id, e.phone_id, e.created_at FROM event e "
-    "JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
-    "WHERE e.tenant_id = $1 AND (e.created_at, e.id) > ($2, $3) ORDER BY e.created_at, e.id LIMIT $4"
+EVENTS = f"{_TOLD}AND e.id < $2 ORDER BY e.id DESC LIMIT $5"
+EVENTS_AFTER = f"{_TOLD}AND e.id > $2 AND e.created_at <= $6 ORDER BY e.id LIMIT $5"
+# After $2, older than $3, in slices of $5; only such as still have their payload.
+EVENTS_BETWEEN = (
+    "SELECT e.id, e.type, e.customer_id, e.phone_id FROM event e "
+    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
+    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id "
+    "WHERE e.tenant_id = $1 AND e.id > $2 AND e.id < $3 AND e.format = $4 "
+    "AND (p.event_id IS NOT NULL OR m.event_id IS NOT NULL) ORDER BY e.id LIMIT $5"
 )
 # The events of the off-boarding itself are still to be delivered: they are younger than $3, which was made before them.
 ERASE_PAYLOADS = "DELETE FROM event_payload WHERE tenant_id = $1 AND customer_id = $2 AND event_id < $3"
+ERASE_MESSAGES = "DELETE FROM message_payload WHERE tenant_id = $1 AND customer_id = $2 AND event_id < $3"
 END_ERASED = (
     "UPDATE delivery SET status = 'failed', last_error = 'payload erased', due_at = NULL, lease_until = NULL, "
     "ended_at = $4 WHERE tenant_id = $1 AND status = 'pending' AND event_id < $3 "
@@ -130,17 +144,28 @@ ADD_DELIVERY = (
     "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at) "
     "VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6)"
 )
+# One that keeps an order: of those with one lane, only the first that has not ended is sent.
+ADD_IN_LANE = (
+    "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at, lane) "
+    "VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6, $7)"
+)
 _DELIVERY = (
     "tenant_id, id, endpoint_id, event_id, event_type, status, attempts, due_at, lease_until, created_at, ended_at, "
     "last_status, last_error, manual"
 )
 DELIVERY = f"SELECT {_DELIVERY} FROM delivery WHERE tenant_id = $1 AND id = $2"  # noqa: S608
+# Times as ids: a delivery's id is a UUIDv7 of its `created_at`.
 DELIVERIES = (
-    f"SELECT {_DELIVERY} FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 "  # noqa: S608
-    "AND (created_at, id) < ($3, $4) AND (CAST($5 AS TEXT) IS NULL OR status = $5) "
-    "AND (CAST($6 AS TEXT) IS NULL OR event_type = $6) ORDER BY created_at DESC, id DESC LIMIT $7"
+    f"SELECT {_DELIVERY} FROM delivery d WHERE tenant_id = $1 AND id < $2 AND id >= $3 "  # noqa: S608
+    "AND (CAST($4 AS BIGINT) IS NULL OR endpoint_id = $4) AND (CAST($5 AS TEXT) IS NULL OR status = $5) "
+    "AND (CAST($6 AS TEXT) IS NULL OR event_type = $6) AND (CAST($7 AS BIGINT) IS NULL OR EXISTS ("
+    "SELECT 1 FROM event e WHERE e.tenant_id = d.tenant_id AND e.id = d.event_id AND e.customer_id = $7)) "
+    "ORDER BY id DESC LIMIT $8"
 )
-DELIVERED_EVENTS = "SELECT event_id FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND created_at >= $3"
+DELIVERIES_OF = (
+    "SELECT id, event_id, status FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND id >= $3 "
+    "AND event_id > $3 AND event_id < $4"
+)
 # The claim's number is the fence: a result that comes after its lease was given to another changes nothing.
 RESULT = (
     "UPDATE delivery SET status = $4, due_at = $5, lease_until = NULL, ended_at = $6, last_status = $7, "
@@ -149,6 +174,10 @@ RESULT = (
 SEND_AGAIN = (
     "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
     "WHERE tenant_id = $1 AND id = $2 AND attempts = $4 AND status = $5 AND lease_until IS NULL"
+)
+PLAY_AGAIN = (
+    "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
+    "WHERE tenant_id = $1 AND id = $2 AND status IN ('failed', 'delivered')"
 )
 RECOVER = (
     "UPDATE delivery SET status = 'pending', due_at = $4, ended_at = NULL, lease_until = NULL, manual = attempts "
@@ -170,4 +199,5 @@ ATTEMPTS = (
 def erase_customer(tx: Unit, tenant_id: int, customer_id: int, told_from: str, now: int) -> None:
     """Erases the payloads of the customer's events older than the UUIDv7 `told_from`; what waited of them ends."""
     tx.add(ERASE_PAYLOADS, tenant_id, customer_id, told_from)
+    tx.add(ERASE_MESSAGES, tenant_id, customer_id, told_from)
     tx.add(END_ERASED, tenant_id, customer_id, told_from, now)

@@ -7,6 +7,7 @@ import msgspec
 from setuplinks.core import wire
 from setuplinks.core.clock import MILLISECOND
 from setuplinks.core.db.unit import Row
+from setuplinks.webhooks import signing
 from setuplinks.webhooks.deliveries import Recovered, Told
 from setuplinks.webhooks.models import Endpoint
 from setuplinks.webhooks.service import Sent
@@ -18,6 +19,24 @@ Types = Annotated[
 Headers = Annotated[dict[str, str], msgspec.Meta(description="Sent with every delivery; at most 20.")]
 
 
+Format = Annotated[
+    Literal["events", "meta"],
+    msgspec.Meta(description="`meta`: messages, templates and history in Meta's own envelope, signed as Meta signs."),
+]
+Ordered = Annotated[
+    bool,
+    msgspec.Meta(
+        description="Deliveries of one number go one after the other; one that fails holds up those after it."
+    ),
+]
+Asymmetric = Annotated[
+    bool, msgspec.Meta(description="Signed by ed25519 (`v1a`) as well; `publicKey` of the answer checks it.")
+]
+Verify = Annotated[
+    bool, msgspec.Meta(description="Made only if the URL answers a challenge with its value; refused otherwise.")
+]
+
+
 class NewWebhookEndpoint(wire.Body):
     """A webhook endpoint to be made."""
 
@@ -26,9 +45,12 @@ class NewWebhookEndpoint(wire.Body):
     event_types: Types | None = None
     customer_id: wire.Id | None = None
     phone_number_id: wire.Id | None = None
-    format: Literal["events", "meta"] = "events"
+    format: Format = "events"
     headers: Headers | None = None
     rate_limit: int | None = None
+    ordered: Ordered = False
+    asymmetric: Asymmetric = False
+    verify: Verify = False
 
 
 class WebhookEndpointPatch(wire.Body):
@@ -39,9 +61,11 @@ class WebhookEndpointPatch(wire.Body):
     event_types: Types | msgspec.UnsetType | None = msgspec.UNSET
     customer_id: wire.Id | msgspec.UnsetType | None = msgspec.UNSET
     phone_number_id: wire.Id | msgspec.UnsetType | None = msgspec.UNSET
-    format: Literal["events", "meta"] | msgspec.UnsetType = msgspec.UNSET
+    format: Format | msgspec.UnsetType = msgspec.UNSET
     headers: Headers | msgspec.UnsetType | None = msgspec.UNSET
     rate_limit: int | msgspec.UnsetType | None = msgspec.UNSET
+    ordered: Ordered | msgspec.UnsetType = msgspec.UNSET
+    asymmetric: Asymmetric | msgspec.UnsetType = msgspec.UNSET
     status: Literal["enabled", "disabled"] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -66,6 +90,8 @@ class WebhookEndpointView(wire.View):
     rate_limit: int | None
     status: Literal["enabled", "disabled"]
     disabled_reason: str | None
+    ordered: bool
+    public_key: str | None
     secret: str | None
     previous_secret_expires_at: wire.Moment | None
     created_at: wire.Moment
@@ -116,6 +142,21 @@ class SentTestView(wire.View):
     delivery_id: str
 
 
+class ReplayRange(wire.Body):
+    """Which events to send again: from `since` to before `until` (now), of these types or prefixes (all)."""
+
+    since: wire.Instant
+    until: wire.Instant | None = None
+    event_types: Types | None = None
+
+
+class ReplayedView(wire.View):
+    """How many deliveries go again, and how many events go that were never sent."""
+
+    again: int
+    missed: int
+
+
 class RecoveredView(wire.View):
     """How many failed deliveries go again, and how many events go that were never sent."""
 
@@ -151,6 +192,8 @@ def show_endpoint(endpoint: Endpoint, now: int, *, open_secrets: bool, warnings:
         rate_limit=endpoint.rate_limit,
         status=endpoint.status,
         disabled_reason=endpoint.disabled_reason,
+        ordered=endpoint.ordered,
+        public_key=None if endpoint.signing_key is None else signing.public_key(endpoint.signing_key),
         secret=endpoint.secret if open_secrets else None,
         previous_secret_expires_at=wire.instant(until) if until is not None and until > now else None,
         created_at=wire.instant(endpoint.created_at),
@@ -222,3 +265,8 @@ def show_sent(sent: Sent) -> SentTestView:
 def show_recovered(recovered: Recovered) -> RecoveredView:
     """What recovering came to."""
     return RecoveredView(recovered.again, recovered.missed)
+
+
+def show_replayed(replayed: Recovered) -> ReplayedView:
+    """What playing a range again came to."""
+    return ReplayedView(replayed.again, replayed.missed)

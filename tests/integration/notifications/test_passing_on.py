@@ -71,7 +71,7 @@ async def test_a_batch_of_a_thousand_makes_a_thousand_events(connected: Connecte
     assert await notices.post(connected.service.url, notices.body_of(batch)) == 200
     await connected.service.drain()
     rows = await connected.service.db.read(
-        "SELECT p.body FROM event e JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
+        "SELECT p.body FROM event e JOIN message_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
         "WHERE e.type = 'whatsapp.message.received'"
     )
     ids = [bytes(row["body"]).partition(b'"id":"')[2][:10].decode() for row in rows]
