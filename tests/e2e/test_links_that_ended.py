@@ -3,6 +3,7 @@
 import pytest
 
 from setuplinks.core.clock import DAY, MINUTE, SECOND
+from setuplinks.provisioning.runner import LEASE
 from tests.e2e.conftest import NewPerson
 from tests.e2e.person import CONNECTED, Person
 from tests.e2e.scene import Scene
@@ -95,7 +96,7 @@ async def test_a_link_that_is_withdrawn_after_the_grant_leaves_nothing_behind(sc
     assert revoked.status in {200, 204}, revoked.body
     await person.sees("Acme SaaS has withdrawn this link")
     await scene.told("setup_link.revoked")
-    await scene.let_pass(31 * SECOND)  # the step that was under way has its time to end
+    await scene.let_pass(LEASE + SECOND)  # the step that was under way has its time to end
     await scene.asked_of_meta("subscribed_apps", "DELETE")
     assert await scene.numbers() == []
     assert scene.events("whatsapp.phone_number.created") == []
