@@ -1,4 +1,4 @@
-"""Events and attempts are kept for as many days as the settings say, and then dropped."""
+"""Messages, events and attempts are kept for as many days as the settings say, and then dropped."""
 
 from setuplinks.core.clock import DAY
 from tests.support.inbox import Inbox
@@ -25,3 +25,21 @@ async def test_attempts_go_after_30_days_and_events_after_90(
     service.clock.advance(61 * DAY)
     await service.drain()
     assert (await _counts(service))["event"] == 1
+
+
+async def test_what_end_users_wrote_goes_after_seven_days_and_its_event_stays(
+    service: RunningService, acme: Tenant
+) -> None:
+    for event_type in ("whatsapp.message.received", "whatsapp.template.updated"):
+        async with service.db.transaction() as tx:
+            audience = await service.parts.events.load(tx, acme.id)
+            service.parts.events.emit(tx, audience, event_type, {"word": event_type})
+    service.clock.advance(6 * DAY)
+    await service.drain()
+    assert len(await service.db.read("SELECT body FROM message_payload")) == 1
+    service.clock.advance(2 * DAY)
+    await service.drain()
+    assert await service.db.read("SELECT body FROM message_payload") == []
+    told = (await acme.api.get(f"/admin/tenants/{acme.id}/events")).json["data"]
+    found = {event["type"]: event["data"] is None for event in told if event["type"].startswith("whatsapp.")}
+    assert found == {"whatsapp.message.received": True, "whatsapp.template.updated": False}
