@@ -1,5 +1,6 @@
 """Meta shares an account with our app, no browser brings a code: recovered for its reconnect link, else an orphan."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ async def test_a_reconnect_whose_browser_is_lost_is_recovered_after_a_while(desk
     assert len([run for run in await desk.rows("provisioning") if run["link_id"] == link["id"]]) == 1
 
 
-async def test_a_browser_and_the_notice_at_once_make_one_provisioning(desk: Desk, customer: Customer) -> None:
+async def test_a_browser_that_comes_within_the_grace_is_first(desk: Desk, customer: Customer) -> None:
     service = desk.service
     await desk.connected(customer)
     [number] = await desk.numbers()
@@ -152,6 +153,28 @@ async def test_a_browser_and_the_notice_at_once_make_one_provisioning(desk: Desk
     assert await service.sandbox.calls("system_user_access_tokens") == []
     assert await orphans(service) == []
     assert len([run for run in await desk.rows("provisioning") if run["link_id"] == link["id"]]) == 1
+
+
+async def test_a_browser_and_the_recovery_at_the_same_moment_make_one_provisioning(
+    desk: Desk, customer: Customer
+) -> None:
+    service = desk.service
+    await desk.connected(customer)
+    [number] = await desk.numbers()
+    service.clock.advance(MINUTE)
+    link = (await desk.acme.api.post(f"/admin/phone-numbers/{number['id']}/reconnect-link", {})).json
+    played = await lost(desk, customer, link)
+    service.clock.advance(GRACE)  # not Meta's: its code still works
+    await asyncio.gather(customer.open(played["redirectUrl"].partition("#")[0]), service.drain())
+    await service.drain()
+    service.clock.advance(2 * MINUTE)
+    await service.drain()
+    assert await desk.phase(link) == "completed"
+    runs = [run for run in await desk.rows("provisioning") if run["link_id"] == link["id"]]
+    assert [run["status"] for run in runs] == ["done"]
+    assert [run["token"] for run in runs] == [None]
+    assert len(await desk.told("whatsapp.phone_number.reconnected")) == 1
+    assert await orphans(service, "?status=open") == []
 
 
 async def test_a_reconnect_link_that_nobody_opened_takes_a_grant_from_elsewhere_at_once(
