@@ -69,7 +69,7 @@ def _body(operation: dict[str, Any]) -> Any:
     """A body that would do, were the object one's own."""
     if "requestBody" not in operation:
         return None
-    return {"since": "2026-05-18T00:00:00Z"} if operation["operationId"].startswith("recover") else {}
+    return {"since": "2026-05-18T00:00:00Z"} if operation["operationId"].startswith(("recover", "replay")) else {}
 
 
 def _filled(path: str, things: dict[str, Any]) -> str:

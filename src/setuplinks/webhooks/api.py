@@ -75,6 +75,12 @@ def router(deps: Deps, outbound: Outbound, events: Events) -> APIRouter:
         "POST", f"{ONE}/replay", writes, handlers.replay_webhook_endpoint, takes=ReplayRange, answers=ReplayedView,
         status=202,
     )  # fmt: skip
+    _add_log(routes, handlers)
+    return routes.router
+
+
+def _add_log(routes: Routes, handlers: "_Handlers") -> None:
+    reads = of("webhook_endpoint", "endpointId", "read")
     moment = {"type": "string", "format": "date-time"}
     only = (
         Query("status", "Only these.", {"type": "string", "enum": list(DELIVERY_STATUSES)}),
@@ -111,7 +117,6 @@ def router(deps: Deps, outbound: Outbound, events: Events) -> APIRouter:
         "GET", "/admin/tenants/{tenantId}/events", of_tenant("read"), handlers.list_events, answers=EventView,
         pages=True, query=polled,
     )  # fmt: skip
-    return routes.router
 
 
 class _Handlers:

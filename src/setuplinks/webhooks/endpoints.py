@@ -44,7 +44,7 @@ CHALLENGE = "webhook.challenge"
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _OURS = frozenset({
     "host", "content-length", "content-type", "transfer-encoding", "connection", "te", "trailer", "upgrade", "expect",
-    "keep-alive", "proxy-authorization", "proxy-connection", "accept-encoding",
+    "keep-alive", "proxy-authorization", "proxy-connection", "accept-encoding", "x-hub-signature-256",
 })  # fmt: skip
 
 
