@@ -25,10 +25,14 @@ IN_A_CONTAINER = frozenset({"overlay", "aufs"})
 
 FIND_DATA_KEYS = "SELECT tenant_id, id, kid, wrapped FROM data_key ORDER BY tenant_id, id LIMIT $1"
 FIND_KIDS = "SELECT kid, COUNT(*) AS keys FROM data_key GROUP BY kid ORDER BY kid"
-FIND_DURABILITY = (
-    "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') "
-    "ORDER BY name"
-)
+# What could be off. SQLite has nothing of the kind: how it writes is our own doing.
+FIND_DURABILITY = {
+    "sqlite": "SELECT 'fsync' AS name, 'on' AS setting",
+    "postgres": (
+        "SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') "
+        "ORDER BY name"
+    ),
+}
 
 
 @contextlib.asynccontextmanager
@@ -82,7 +86,7 @@ async def durability(db: Database, settings: Settings) -> Check:
     if db.dialect == "sqlite":
         return await asyncio.to_thread(file_durability, settings.data_dir, on_loopback=settings.on_loopback)
     try:
-        found = {row["name"]: row["setting"] for row in await db.read(FIND_DURABILITY)}
+        found = {row["name"]: row["setting"] for row in await db.read(FIND_DURABILITY[db.dialect])}
     except Problem as problem:
         return Check("Durability", "warn", f"not looked at: {problem.detail}")
     off = [name for name, setting in found.items() if setting == "off"]
