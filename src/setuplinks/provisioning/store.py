@@ -19,10 +19,11 @@ OTHERS_ON_WABA = (
     "JOIN provisioning p ON p.tenant_id = w.tenant_id AND p.id = w.provisioning_id "
     "WHERE w.meta_waba_id = $1 AND w.subscribes = 1 AND p.status LIKE $2 AND NOT (p.tenant_id = $3 AND p.id = $4)"
 )
-# A run that works, or waits for an answer, and has met this WABA ($2 is its id in JSON, between two %).
+# A run that works, or waits for an answer, and has met this WABA ($2 is its id in JSON, between two %). What a popup
+# claimed does not count. `due_at > 0`, for `IS NOT NULL` would read the whole table on SQLite.
 RUNNING_WITH_WABA = (
-    "SELECT p.id FROM provisioning p WHERE p.due_at IS NOT NULL AND p.status = 'running' "
-    "AND (p.facts LIKE $2 OR p.claims LIKE $2 OR EXISTS (SELECT 1 FROM provisioning_waba w "
+    "SELECT p.id FROM provisioning p WHERE p.due_at > 0 AND p.status = 'running' "
+    "AND (p.facts LIKE $2 OR EXISTS (SELECT 1 FROM provisioning_waba w "
     "WHERE w.tenant_id = p.tenant_id AND w.provisioning_id = p.id AND w.meta_waba_id = $1)) LIMIT 1"
 )
 VERSION = "SELECT version FROM provisioning WHERE tenant_id = $1 AND id = $2"
