@@ -14,6 +14,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.ids import uuid7
 from setuplinks.core.vault import Sealer, Vault
+from setuplinks.meta import sample
 from setuplinks.webhooks import store
 from setuplinks.webhooks.models import EVENT_TYPES, EVENTS, MESSAGE_TYPES, META, WEBHOOK_TEST, Listener
 
@@ -59,7 +60,7 @@ class MetaChange:
 
     type: str
     body: bytes
-    customer_id: int
+    customer_id: int | None
     phone_id: int | None
 
 
@@ -128,6 +129,9 @@ class Events:
 
         It is no event of `/events`: there the items stand by themselves.
         """
+        return self._keep_change(tx, tenant_id, change, heard).event_id
+
+    def _keep_change(self, tx: Unit, tenant_id: int, change: MetaChange, heard: Sequence[Listener]) -> Sent:
         event_id, now = uuid7(self._clock.now()), self._clock.now()
         tx.add(store.ADD_CHANGE, tenant_id, event_id, change.type, now, change.customer_id, change.phone_id)
         if change.type in MESSAGE_TYPES:
@@ -135,11 +139,17 @@ class Events:
         else:
             tx.add(store.ADD_PAYLOAD, tenant_id, event_id, change.customer_id, 0, change.body)
         enabled = [one for one in heard if one.enabled]
-        self.deliver(tx, tenant_id, event_id, change.type, enabled, change.phone_id)
-        return event_id
+        made = self.deliver(tx, tenant_id, event_id, change.type, enabled, change.phone_id)
+        return Sent(event_id, made[0] if made else "")
 
     def emit_test(self, tx: Unit, audience: Audience, endpoint: Listener, data: dict[str, Any]) -> Sent:
-        """Appends a `webhook.test` event with a delivery to this endpoint alone, whatever its filters."""
+        """Appends a `webhook.test` event with a delivery to this endpoint alone, whatever its filters.
+
+        In Meta's format it is the message that Meta's own Test button sends.
+        """
+        if endpoint.format == META:
+            change = MetaChange(WEBHOOK_TEST, sample.button_notification(), None, None)
+            return self._keep_change(tx, audience.tenant_id, change, [endpoint])
         event_id = uuid7(self._clock.now())
         self._append(tx, audience, event_id, WEBHOOK_TEST, data)
         [delivery_id] = self.deliver(tx, audience.tenant_id, event_id, WEBHOOK_TEST, [endpoint], None)

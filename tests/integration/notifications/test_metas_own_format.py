@@ -174,3 +174,13 @@ async def test_a_poller_sees_items_and_not_changes(connected: Connected) -> None
     await tell(connected, notification(connected.waba, text(connected, "wamid.1")))
     told = (await connected.tenant.api.get(f"/admin/tenants/{connected.tenant.id}/events")).json["data"]
     assert [event["type"] for event in told].count("whatsapp.message.received") == 1
+
+
+async def test_a_test_is_what_metas_own_button_sends(connected: Connected) -> None:
+    made = await endpoint(connected, eventTypes=["whatsapp.history"])
+    sent = (await connected.tenant.api.call("POST", f"/admin/webhook-endpoints/{made['id']}/test")).json
+    await connected.service.drain()
+    [came] = [one for one in connected.inbox.received if one.path == "/hooks/meta"]
+    [message] = came.json["entry"][0]["changes"][0]["value"]["messages"]
+    assert (message["type"], came.headers["webhook-id"]) == ("text", sent["eventId"])
+    assert is_signed_as_meta_signs(came, made["secret"])
