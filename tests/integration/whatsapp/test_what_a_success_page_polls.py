@@ -8,7 +8,8 @@ from tests.support.customer import Customer
 NUMBER_FIELDS = {
     "id", "tenantId", "customerId", "wabaId", "metaWabaId", "metaPhoneNumberId", "displayPhoneNumber",
     "displayPhoneNumberNormalized", "verifiedName", "nameStatus", "qualityRating", "throughputTier", "messagingLimit",
-    "connectionType", "isCoexistence", "isOfficialBusinessAccount", "status", "disconnectReason", "metaStatus", "historySync", "readiness",
+    "connectionType", "isCoexistence", "isOfficialBusinessAccount", "status", "disconnectReason", "metaStatus",
+    "historySync", "readiness",
     "tokenExpiresAt", "connectedAt",
 }  # fmt: skip
 WABA_FIELDS = {

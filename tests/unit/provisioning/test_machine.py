@@ -101,7 +101,7 @@ def test_looking_at_a_question_before_its_time_changes_nothing_of_it(question: Q
         assert (verdict.question, verdict.tries) == (question, tries)
     else:
         waits_for_meta = question.kind == "no_number" or question.locked_until is not None
-        assert verdict == (Fail(question.code) if NOW >= question.until else None)
+        assert verdict == (Fail(question.code) if question.until <= NOW else None)
         assert verdict is not None or waits_for_meta
 
 
