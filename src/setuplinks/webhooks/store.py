@@ -116,12 +116,14 @@ _TOLD = (
     "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, COALESCE(p.sealed, 0) AS sealed, "
     "COALESCE(p.body, m.body) AS body FROM event e "
     "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
-    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id WHERE e.tenant_id = $1 "
-    "AND e.format = 'events' AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) "
-    "AND (CAST($4 AS BIGINT) IS NULL OR e.customer_id = $4) "
+    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id"
 )
-EVENTS = f"{_TOLD}AND e.id < $2 ORDER BY e.id DESC LIMIT $5"
-EVENTS_AFTER = f"{_TOLD}AND e.id > $2 AND e.created_at <= $6 ORDER BY e.id LIMIT $5"
+_ASKED_FOR = (
+    "WHERE e.tenant_id = $1 AND e.format = 'events' AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) "
+    "AND (CAST($4 AS BIGINT) IS NULL OR e.customer_id = $4)"
+)
+EVENTS = f"{_TOLD} {_ASKED_FOR} AND e.id < $2 ORDER BY e.id DESC LIMIT $5"
+EVENTS_AFTER = f"{_TOLD} {_ASKED_FOR} AND e.id > $2 AND e.created_at <= $6 ORDER BY e.id LIMIT $5"
 # After $2, older than $3, in slices of $5; only such as still have their payload.
 EVENTS_BETWEEN = (
     "SELECT e.id, e.type, e.customer_id, e.phone_id FROM event e "
