@@ -33,6 +33,8 @@ PLAIN_PHONE_FIELDS = (
 
 _EXCHANGE = Call("/oauth/access_token", "POST", repeatable=False, exchange=True)
 _DEBUG_TOKEN = Call("/debug_token")
+_ME = Call("/me")
+_OWNED = Call("/{business_id}/owned_whatsapp_business_accounts")
 _WABA = Call("/{waba_id}")
 _NUMBERS = Call("/{waba_id}/phone_numbers")
 _NUMBER = Call("/{phone_number_id}")
@@ -91,6 +93,20 @@ class Graph(Messaging):
         """
         answer = await self.with_fields(_WABA, meta_waba_id, token, {}, fields=WABA_FIELDS, plain=PLAIN_WABA_FIELDS)
         return shaped(_WABA, Waba.of, answer)
+
+    async def portfolios_wabas(self, token: Secret) -> list[str]:
+        """The ids of the WABAs of the portfolio that granted the token, reached by it or not; none where Meta names no
+        portfolio. For tokens that name no WABA themselves: the ids are candidates, a call on each is the proof.
+
+        https://developers.facebook.com/docs/marketing-api/reference/business/owned_whatsapp_business_accounts/
+        """
+        timeout = self.timeouts.read
+        me = await self.call(_ME, timeout=timeout, token=token, query={"fields": "client_business_id"})
+        business_id = as_text(me.get("client_business_id"))
+        if business_id is None:
+            return []
+        rows = await self.rows(_OWNED, business_id, token, {"fields": "id"})
+        return [waba_id for row in rows if (waba_id := as_text(row.get("id"))) is not None]
 
     async def phone_numbers(self, token: Secret, meta_waba_id: str) -> list[PhoneNumber]:
         """All numbers of a WABA, over all pages; being allowed to list them is the proof of access to the WABA.

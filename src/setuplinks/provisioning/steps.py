@@ -109,13 +109,28 @@ async def _find_wabas(context: Context) -> Result:
     elif claims.only_waba and claims.meta_waba_id is not None:
         candidates = [claims.meta_waba_id]
     if not candidates:
+        candidates = await _of_the_portfolio(context)
+    if not candidates:
         return _no_number(context, "no_waba")
     answers = await asyncio.gather(*(_waba_or_none(context, waba_id) for waba_id in candidates))
     proven = tuple(_seen_waba(waba) for waba in answers if waba is not None)
     if not proven:
+        if not facts.granted and not claimed and context.target_waba is None:
+            return _no_number(context, "no_waba")  # only the portfolio named them: none of them was granted
         code = "number_mismatch" if context.target_waba is not None else "permission_missing"
         return Result(Refused(code), facts)
     return Result(Done(), msgspec.structs.replace(facts, wabas=proven))
+
+
+async def _of_the_portfolio(context: Context) -> list[str]:
+    """Where neither the token nor a message names a WABA: those of the portfolio that granted it. Undocumented for such
+    tokens, so whatever Meta refuses here only means that nothing more is known."""
+    try:
+        return (await context.graph.portfolios_wabas(context.token))[:MOST_WABAS]
+    except GraphError as error:
+        if error.retryable or error.kind in {Kind.OUTCOME_UNKNOWN, Kind.RETRY, Kind.RELOGIN}:
+            raise
+        return []
 
 
 async def _waba_or_none(context: Context, waba_id: str) -> Waba | None:

@@ -6,6 +6,7 @@ from setuplinks.sandbox import graph_app as app
 from setuplinks.sandbox import graph_media as media
 from setuplinks.sandbox import graph_numbers as numbers
 from setuplinks.sandbox import graph_partner as partner
+from setuplinks.sandbox import graph_portfolio as portfolio
 from setuplinks.sandbox import graph_wabas as wabas
 from setuplinks.sandbox.graph_call import Answer, GraphCall, injected_fault
 from setuplinks.sandbox.graph_errors import GraphError, error_of, missing_object
@@ -56,6 +57,10 @@ async def object_call(call: GraphCall) -> Answer:
         call.name = edge
         await injected_fault(call)
         return await edge_of_partner(call)
+    if (edge_of_portfolio := portfolio.edge(call, edge)) is not None:
+        call.name = edge
+        await injected_fault(call)
+        return await edge_of_portfolio(call)
     waba, number = world.wabas.get(object_id), world.numbers.get(object_id)
     if waba is not None and (known := WABA_EDGES.get((call.method, edge))) is not None:
         call.name, call.usage_id = known[0], waba.id

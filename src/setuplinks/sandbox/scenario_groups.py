@@ -21,7 +21,7 @@ GROUPS = (
             "never_expiring": "The link completes; the token has no end.",
             "sixty_days": "The link completes; warnings come 14, 7 and 1 day before the token ends.",
             "life_not_told": "The link completes; the token's end is read from debug_token.",
-            "no_target_ids": "Popup: the link completes. Full page: nothing names the account, the page asks for one.",
+            "no_target_ids": "The link completes: the portfolio names the account where the token does not.",
             "no_granular_scopes": "The same.",
             "june_2026_scopes": "The link completes: scope names prove nothing.",
             "more_ids": "The link completes; ids that nobody needs change nothing.",

@@ -88,6 +88,7 @@ async def test_every_shape_of_scopes_is_read(play: Play, scenario: str, told: bo
     token, signup = await play.connected(scenario)
     info = await play.graph.debug_token(token)
     assert (info.is_valid, list(info.waba_ids)) == (True, signup.waba_ids if told else [])
+    assert await play.graph.portfolios_wabas(token) == signup.waba_ids
     # The proof of access is the call, whatever the scopes are called.
     assert await play.graph.phone_numbers(token, signup.waba_ids[0])
 

@@ -130,7 +130,7 @@ async def test_a_grant_that_cannot_be_used_goes_back_to_the_customer_and_leaves_
 GOOD = [
     "never_expiring", "sixty_days", "june_2026_scopes", "transient_errors", "transient_debug_token",
     "transient_phone_numbers", "transient_subscribed_apps", "transient_register", "throttled", "register_flaky",
-    "left_behind", "life_not_told", "app_throttled",
+    "left_behind", "life_not_told", "app_throttled", "no_target_ids", "no_granular_scopes",
 ]  # fmt: skip
 
 

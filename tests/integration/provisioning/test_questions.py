@@ -88,7 +88,6 @@ async def test_pressing_again_and_again_asks_meta_no_more_often(desk: Desk, cust
 SILENT = [
     ("no_number", "no_phone_number"),
     ("no_waba", "no_business_portfolio"),
-    ("no_target_ids", "no_business_portfolio"),
     ("several_numbers", "timed_out"),
     ("several_wabas", "timed_out"),
     ("already_registered_pin", "pin_mismatch"),
@@ -199,3 +198,14 @@ async def test_another_tenants_question_is_not_found(desk: Desk, customer: Custo
     with pytest.raises(QuestionClosed):
         await desk.service.db.unit(desk.service.parts.questions.answer_pin, other.id, link["id"], PIN)
     assert await desk.phase(link) == "action_required"
+
+
+@pytest.mark.parametrize(("call", "code"), [("me", 100), ("owned_whatsapp_business_accounts", 200)])
+async def test_a_portfolio_that_meta_does_not_show_is_no_end_of_the_link(
+    desk: Desk, customer: Customer, call: str, code: int
+) -> None:
+    await desk.service.sandbox.fault(call, code=code, times=1)
+    link, _ = await asked(desk, customer, "no_target_ids")
+    assert (await desk.of(link))["actionRequired"]["kind"] == "no_number"
+    await desk.service.advance(10 * MINUTE)
+    await is_completed(desk, link)
