@@ -4,7 +4,6 @@ Owns the server's start and end. The test and the application share one loop, so
 workers and look at the answer without waiting for luck.
 """
 
-import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import uvicorn
 
-START_SECONDS = 15.0
+from setuplinks.core.embedded_server import EmbeddedServer
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,6 @@ class Certificate:
 
     certificate: Path
     key: Path
-
-
-class _Server(uvicorn.Server):
-    """Leaves the signals alone: they belong to pytest."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @contextlib.contextmanager
@@ -53,19 +44,8 @@ async def serving(app: Any, place: socket.socket, tls: Certificate | None = None
         app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2,
         ssl_certfile=str(tls.certificate) if tls else None, ssl_keyfile=str(tls.key) if tls else None,
     )  # fmt: skip
-    server = _Server(config)
-    running = asyncio.create_task(server.serve(sockets=[place]))
-    try:
-        async with asyncio.timeout(START_SECONDS):
-            while not server.started:
-                if running.done():
-                    running.result()
-                    raise RuntimeError("the application did not start; what it logged stands above")
-                await asyncio.sleep(0.005)
+    async with EmbeddedServer(config).running(place):
         yield
-    finally:
-        server.should_exit = True
-        await running
 
 
 def port_of(place: socket.socket) -> int:

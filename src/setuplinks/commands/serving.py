@@ -18,6 +18,7 @@ from setuplinks.commands.faults import Refused, cannot_listen
 from setuplinks.core import logs
 from setuplinks.core.clock import SystemClock
 from setuplinks.core.db.open import FILE_NAME, open_database
+from setuplinks.core.embedded_server import EmbeddedServer
 from setuplinks.core.logs import act
 from setuplinks.migrations.apply import check_revision, migrate
 from setuplinks.settings import Settings, is_loopback
@@ -101,15 +102,6 @@ async def opened(settings: Settings) -> AsyncIterator["Service"]:
         await db.close()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: it would raise SIGTERM again at the end, and `until_asked` owns them."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Any:
-        """Captures nothing."""
-        yield
-
-
 @contextlib.asynccontextmanager
 async def answering(app: "FastAPI", place: socket.socket) -> AsyncIterator[None]:
     """Serves `app` for the length of the block. At its end requests are finished first, then the workers' rounds."""
@@ -119,17 +111,8 @@ async def answering(app: "FastAPI", place: socket.socket) -> AsyncIterator[None]
         timeout_graceful_shutdown=FINISH_SECONDS,
     )  # fmt: skip
     # The lifespan is run here and not by uvicorn, which would log a traceback where one line says it.
-    async with app.router.lifespan_context(app):
-        server = _Server(config)
-        task = asyncio.create_task(server.serve(sockets=[place]))
-        try:
-            # uvicorn has no event for it.
-            while not server.started and not task.done():  # noqa: ASYNC110
-                await asyncio.sleep(0.002)
-            yield
-        finally:
-            server.should_exit = True
-            await task
+    async with app.router.lifespan_context(app), EmbeddedServer(config).running(place):
+        yield
 
 
 async def serve(settings: Settings, host: str, port: int, *, workers: bool) -> None:

@@ -1,9 +1,8 @@
 """Puts the sandbox together and runs it: `create_app` for tests, `serve` for the command line, `running` for both."""
 
-import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import uvicorn
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from setuplinks.core.embedded_server import EmbeddedServer
 from setuplinks.sandbox import control, control_app, control_telling, desk, dialog, home, oauth, sdk
 from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
@@ -71,14 +71,6 @@ async def _to_home(_request: Request) -> Response:
     return RedirectResponse("/sandbox", 303)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: whoever runs us owns the signals."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 @dataclass(frozen=True, slots=True)
 class Running:
     """An app that listens. `url` has no slash at its end."""
@@ -124,18 +116,8 @@ async def listening(
     """Serves `app` in this event loop until the block ends; port 0 takes a free one. `name` is the host in `url`."""
     with bound(host, port) as place:
         taken: int = place.getsockname()[1]
-        server = _Server(_config(app))
-        task = asyncio.create_task(server.serve(sockets=[place]))
-        while not server.started:
-            if task.done():
-                await task
-                raise RuntimeError("the server did not start")
-            await asyncio.sleep(0.005)
-        try:
+        async with EmbeddedServer(_config(app)).running(place):
             yield Running(f"http://{name or host}:{taken}", taken)
-        finally:
-            server.should_exit = True
-            await task
 
 
 async def serve(config: SandboxConfig, host: str, port: int) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import BytecodeCache, Environment, PackageLoader, StrictUndefined
+from jinja2.bccache import Bucket
 from markupsafe import Markup, escape
 
 from setuplinks.signup import wording
@@ -51,6 +52,25 @@ def _initials_or_gap(name: str) -> str:
     return _gap("initials") if name == _gap("customer_name") else initials(name)
 
 
+class _Compiled(BytecodeCache):
+    """Each template is compiled once in a process, however many renderers it has."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """What was compiled before; Jinja holds it against the template's text."""
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keeps what was compiled."""
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_COMPILED = _Compiled()
+
+
 class Renderer:
     """Draws pages. `static_url` is where STATIC_DIRECTORY is served, `public_url` makes preview pictures absolute."""
 
@@ -68,6 +88,7 @@ class Renderer:
             loader=PackageLoader("setuplinks.signup", "templates"),
             autoescape=True,
             auto_reload=False,
+            bytecode_cache=_COMPILED,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
