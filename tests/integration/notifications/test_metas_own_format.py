@@ -44,11 +44,12 @@ async def endpoint(connected: Connected, **fields: Any) -> dict[str, Any]:
 
 
 async def tell(connected: Connected, body: bytes) -> list[Received]:
-    """What reaches the endpoint in Meta's format by this notification."""
+    """What reaches the endpoint in Meta's format by this notification; requests run side by side, ids tell the order."""
     seen = len(connected.inbox.received)
     assert await notices.post(connected.service.url, body) == 200
     await connected.service.drain()
-    return [one for one in connected.inbox.received[seen:] if one.path == "/hooks/meta"]
+    came = [one for one in connected.inbox.received[seen:] if one.path == "/hooks/meta"]
+    return sorted(came, key=lambda one: one.headers["webhook-id"])
 
 
 def is_signed_as_meta_signs(came: Received, secret: str) -> bool:
