@@ -44,7 +44,7 @@ async def endpoint(connected: Connected, **fields: Any) -> dict[str, Any]:
 
 
 async def tell(connected: Connected, body: bytes) -> list[Received]:
-    """What reaches the endpoint in Meta's format by this notification; requests run side by side, ids tell the order."""
+    """What reaches the endpoint in Meta's format by this notification, in the order of its ids: requests overtake."""
     seen = len(connected.inbox.received)
     assert await notices.post(connected.service.url, body) == 200
     await connected.service.drain()
