@@ -163,6 +163,7 @@ provisioning_waba = _table(
 offboarding = _table(
     "offboarding", "tenant_id id",
     _num("tenant_id"), _num("id"), _text("meta_waba_id"), _bytes("token", null=True), _text("status"),
+    _text("deregister", ""),  # Meta's ids of numbers to be taken off the Cloud API, by spaces
     _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0), _text("last_error", null=True),
     _num("created_at"), _num("updated_at"),
     Index("offboarding_waba", "meta_waba_id"),

@@ -12,9 +12,18 @@ from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.provisioning.offboard import Offboarding
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.setup_links.api import SetupLinkView
+from setuplinks.tenants import openapi
 from setuplinks.tenants.context import Deps
 from setuplinks.tenants.idempotency import Answer
 from setuplinks.tenants.routes import Call, Routes, answer, no_content, of
+
+DEREGISTER = (
+    openapi.Query(
+        "deregister",
+        "`true` also takes the number off the Cloud API at Meta; numbers in coexistence stay as they are.",
+        {"type": "string", "enum": ["true", "false"]},
+    ),
+)
 
 
 class CrossingRoutes:
@@ -33,12 +42,12 @@ class CrossingRoutes:
         numbers = Routes(self._deps, "WABAs and phone numbers")
         numbers.add(
             "DELETE", "/admin/phone-numbers/{phoneNumberId}", of("phone_number", "phoneNumberId", "admin"),
-            self.delete_phone_number, status=204,
+            self.delete_phone_number, status=204, query=DEREGISTER,
         )  # fmt: skip
         customers = Routes(self._deps, "Customers")
         customers.add(
             "DELETE", "/admin/customers/{customerId}", of("customer", "customerId", "admin"), self.delete_customer,
-            status=204,
+            status=204, query=DEREGISTER,
         )  # fmt: skip
         return [links.router, numbers.router, customers.router]
 
@@ -52,19 +61,23 @@ class CrossingRoutes:
         return await call.change(verb)
 
     async def delete_phone_number(self, call: Call) -> Response:
-        """Off-boards one number; the WABA is unsubscribed when its last customer leaves."""
+        """Off-boards one number; the WABA is unsubscribed when its last customer leaves. It stays registered with Meta
+        unless `?deregister=true` asks otherwise."""
+        deregister = _deregister(call)
 
         async def verb(tx: Unit) -> Answer:
-            await self._offboarding.number(tx, call.tenant_id, call.id, call.actor)
+            await self._offboarding.number(tx, call.tenant_id, call.id, call.actor, deregister=deregister)
             return no_content()
 
         return await call.change(verb)
 
     async def delete_customer(self, call: Call) -> Response:
-        """Off-boards the customer: links revoked, numbers deleted, secrets and payloads erased; audit lines stay."""
+        """Off-boards the customer: links revoked, numbers deleted, secrets and payloads erased; audit lines stay. Its
+        numbers stay registered with Meta unless `?deregister=true` asks otherwise."""
+        deregister = _deregister(call)
 
         async def verb(tx: Unit) -> Answer:
-            await self._offboarding.customer(tx, call.tenant_id, call.id, call.actor)
+            await self._offboarding.customer(tx, call.tenant_id, call.id, call.actor, deregister=deregister)
             return no_content()
 
         return await call.change(verb)
@@ -73,6 +86,10 @@ class CrossingRoutes:
         """Takes all customers of a tenant away, each in a unit of its own, before the tenant is deleted."""
         while (row := await self._deps.db.one(FIRST_CUSTOMER, tenant_id)) is not None:
             await self._deps.db.unit(self._offboarding.customer, tenant_id, row["id"], actor)
+
+
+def _deregister(call: Call) -> bool:
+    return call.query_word("deregister", ("true", "false")) == "true"
 
 
 def reconnect_router(deps: Deps, disconnects: Disconnects) -> APIRouter:

@@ -1,7 +1,7 @@
 """How a connection ends by our own hand: a number is deleted, a customer leaves, "this is not mine".
 
-Owns what is written when numbers leave, and the runner that unsubscribes a WABA when its last customer has left. It
-never deregisters a number: the customer may use it elsewhere at once.
+Owns what is written when numbers leave, and the runner that unsubscribes a WABA when its last customer has left. A
+number is deregistered only where that is asked for: as it is, the customer may use it elsewhere at once.
 """
 
 import asyncio
@@ -55,12 +55,17 @@ class Offboarding:
         self._db, self._clock, self._vault, self._events = db, clock, vault, events
         self._provisionings, self._forget = provisionings, forget
 
-    async def number(self, tx: Unit, tenant_id: int, phone_id: int, actor: str, reason: str = "deleted") -> None:
-        """Deletes one number. Raises NotFound; one that is deleted already stays so."""
+    async def number(
+        self, tx: Unit, tenant_id: int, phone_id: int, actor: str, reason: str = "deleted", *, deregister: bool = False
+    ) -> None:
+        """Deletes one number. Raises NotFound; one that is deleted already stays so.
+
+        `deregister` also takes it off the Cloud API at Meta, which is not done for numbers in coexistence.
+        """
         number = await whatsapp.number(tx, tenant_id, phone_id)
         if number is None or number.status == "deleted":
             raise NotFound("There is no such number.")
-        await self._leave(tx, tenant_id, number.customer_id, [number], actor, reason)
+        await self._leave(tx, tenant_id, number.customer_id, [number], actor, reason, deregister=deregister)
 
     async def not_mine(self, tx: Unit, link: SetupLink) -> list[PhoneNumber]:
         """The customer says that it was the wrong business or number: the numbers of this link are off-boarded.
@@ -74,10 +79,12 @@ class Offboarding:
             await self._leave(tx, link.tenant_id, link.customer_id, leaving, "customer", "not_mine")
         return leaving
 
-    async def customer(self, tx: Unit, tenant_id: int, customer_id: int, actor: str) -> None:
+    async def customer(
+        self, tx: Unit, tenant_id: int, customer_id: int, actor: str, *, deregister: bool = False
+    ) -> None:
         """Off-boards a customer: links revoked, numbers deleted, secrets and payloads erased; the audit lines stay.
 
-        The `…deleted` events of this unit are still delivered. Raises NotFound.
+        The `…deleted` events of this unit are still delivered. `deregister` as in `number`. Raises NotFound.
         """
         now = self._clock.now()
         customer = await customers.find(tx, tenant_id, customer_id)
@@ -87,7 +94,9 @@ class Offboarding:
         await links.close_slot(tx, tenant_id, customer_id)
         await self._revoke(tx, tenant_id, links.OPEN_OF_CUSTOMER, customer_id, actor, "customer_deleted")
         rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_CUSTOMER, tenant_id, customer_id)
-        await self._leave(tx, tenant_id, customer_id, rows, actor, "customer_deleted", closing=True)
+        await self._leave(
+            tx, tenant_id, customer_id, rows, actor, "customer_deleted", closing=True, deregister=deregister
+        )
         tx.then()
         customers.erase(tx, RaceLost(), tenant_id, customer_id, customer.version, now)
         links.erase_of_customer(tx, tenant_id, customer_id)
@@ -110,7 +119,7 @@ class Offboarding:
 
     async def _leave(
         self, tx: Unit, tenant_id: int, customer_id: int, leaving: list[PhoneNumber], actor: str, reason: str,
-        *, closing: bool = False,
+        *, closing: bool = False, deregister: bool = False,
     ) -> None:  # fmt: skip
         now = self._clock.now()
         customer = await customers.find(tx, tenant_id, customer_id)
@@ -118,8 +127,13 @@ class Offboarding:
         gone = {number.id for number in leaving}
         for waba_id in sorted({number.waba_id for number in leaving}):
             rows = await whatsapp.numbers(tx, whatsapp.NUMBERS_OF_WABA, tenant_id, waba_id)
-            if not any(number.is_connected and number.id not in gone for number in rows):
-                await self._close_waba(tx, tenant_id, waba_id, rows[0].meta_waba_id, now)
+            off = [n.meta_phone_number_id for n in leaving if n.waba_id == waba_id and _is_ours_to_deregister(n)]
+            off = off if deregister else []
+            closes = not any(number.is_connected and number.id not in gone for number in rows)
+            if closes:
+                tx.add(whatsapp.CLOSE_WABA, tenant_id, waba_id, now)
+            if closes or off:
+                await self._hand_over(tx, tenant_id, waba_id, rows[0].meta_waba_id, off, now, closes=closes)
         for number in leaving:
             if not closing:  # a link that would reconnect it has nothing left to reconnect
                 await self._revoke(tx, tenant_id, links.OPEN_OF_NUMBER, number.id, actor, "number_deleted")
@@ -154,10 +168,13 @@ class Offboarding:
                 customer_id=number.customer_id, phone_id=number.id, link_id=number.link_id,
             )  # fmt: skip
 
-    async def _close_waba(self, tx: Unit, tenant_id: int, waba_id: int, meta_waba_id: str, now: int) -> None:
-        """The credential moves to the off-boarding, sealed for the installation, so that it outlives the tenant's key
-        only until the WABA is unsubscribed; whether it must be is decided there, when everybody's rows are written."""
-        tx.add(whatsapp.CLOSE_WABA, tenant_id, waba_id, now)
+    async def _hand_over(
+        self, tx: Unit, tenant_id: int, waba_id: int, meta_waba_id: str, deregister: list[str], now: int,
+        *, closes: bool,
+    ) -> None:  # fmt: skip
+        """The credential goes to the off-boarding, sealed for the installation, so that it outlives the tenant's key
+        only until the WABA is unsubscribed; whether it must be is decided there, when everybody's rows are written.
+        A WABA that stays keeps its own."""
         credential = await tx.one(whatsapp.FIND_CREDENTIAL, tenant_id, waba_id)
         if credential is None:
             return
@@ -165,9 +182,15 @@ class Offboarding:
         token = mine.open(credential["token"], "credential", waba_id, "token")
         row_id = await self._db.next_id("offboarding")
         sealed = installation.seal(token, "offboarding", row_id, "token")
-        tx.add(whatsapp.ERASE_CREDENTIAL, tenant_id, waba_id)
-        tx.add(store.ADD_OFFBOARDING, tenant_id, row_id, meta_waba_id, sealed, now)
+        if closes:
+            tx.add(whatsapp.ERASE_CREDENTIAL, tenant_id, waba_id)
+        tx.add(store.ADD_OFFBOARDING, tenant_id, row_id, meta_waba_id, sealed, " ".join(deregister), now)
         tx.wake(CHANNEL)
+
+
+def _is_ours_to_deregister(number: PhoneNumber) -> bool:
+    """Meta refuses it for numbers in coexistence; one that was never connected is not ours."""
+    return number.is_connected and not number.is_coexistence and number.registered
 
 
 def connection_of(numbers: list[PhoneNumber]) -> Connection:
@@ -224,10 +247,28 @@ class OffboardingRunner:
     async def _unsubscribe(self, row: Row) -> None:
         held = await self._db.one(whatsapp.HELD_OF_WABA, row["meta_waba_id"])
         others = await self._db.one(store.OTHERS_ON_WABA, row["meta_waba_id"], "running", 0, 0)
-        if held is None and not (others and others["n"]) and row["token"] is not None:
+        if row["deregister"] and others and others["n"]:  # a signup may be registering the same number again
+            await self._again_or_given_up(row, "a signup of this account is under way", again=True, wait_s=60)
+            return
+        if row["token"] is not None:
             sealer = await self._vault.installation()
-            token = sealer.open(row["token"], "offboarding", row["id"], "token").decode()
-            await self._graph.unsubscribe(Secret(token), row["meta_waba_id"])
+            token = Secret(sealer.open(row["token"], "offboarding", row["id"], "token").decode())
+            await self._deregister(row, token)
+            if held is None and not (others and others["n"]):
+                await self._graph.unsubscribe(token, row["meta_waba_id"])
         async with self._db.transaction() as tx:
             tx.add(store.OFFBOARDING_DONE, row["tenant_id"], row["id"], "done", None, self._clock.now())
         act(log, "offboarding.done", offboarding=row["id"], tenant=row["tenant_id"], unsubscribed=held is None)
+
+    async def _deregister(self, row: Row, token: Secret) -> None:
+        """Those numbers that nobody has connected again meanwhile. What Meta refuses for good is told and left: the
+        number is away all the same, and its tries are counted."""
+        for meta_id in row["deregister"].split():
+            if await self._db.one(whatsapp.WHO_HOLDS, meta_id) is not None:
+                continue
+            try:
+                await self._graph.deregister(token, meta_id)
+            except GraphError as error:
+                if error.retryable:
+                    raise
+                act(log, "offboarding.not_deregistered", logging.WARNING, offboarding=row["id"], error=str(error))

@@ -92,8 +92,8 @@ FREE_LEASES = (
 )
 OFFBOARDING_ON_WABA = "SELECT id FROM offboarding WHERE meta_waba_id = $1 AND status = 'running'"
 ADD_OFFBOARDING = (
-    "INSERT INTO offboarding (tenant_id, id, meta_waba_id, token, status, due_at, created_at, updated_at) "
-    "VALUES ($1, $2, $3, $4, 'running', $5, $5, $5)"
+    "INSERT INTO offboarding (tenant_id, id, meta_waba_id, token, deregister, status, due_at, created_at, updated_at) "
+    "VALUES ($1, $2, $3, $4, $5, 'running', $6, $6, $6)"
 )
 OFFBOARDING_AGAIN = (
     "UPDATE offboarding SET due_at = $3, lease_until = NULL, last_error = $4, updated_at = $5 "

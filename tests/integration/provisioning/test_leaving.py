@@ -3,6 +3,7 @@
 from typing import Any
 
 from setuplinks.core.clock import HOUR, MINUTE
+from tests.integration.provisioning.asking import asked, pick
 from tests.integration.setup_links.desk import Desk
 from tests.support.customer import Customer, a_customer
 from tests.support.inbox import Inbox
@@ -191,3 +192,56 @@ async def test_a_dead_token_is_given_up_and_erased(desk: Desk, customer: Custome
     await desk.service.drain()
     assert await _erased(desk)
     assert [row["status"] for row in await desk.rows("offboarding")] == ["given_up"]
+
+
+async def test_a_number_is_deregistered_where_that_is_asked_for(desk: Desk, customer: Customer) -> None:
+    await desk.connected(customer)
+    [number] = await desk.numbers()
+    path = f"/admin/phone-numbers/{number['id']}"
+    assert (await desk.acme.api.delete(f"{path}?deregister=perhaps")).status == 422
+    assert (await desk.acme.api.delete(f"{path}?deregister=true")).status == 204
+    await desk.service.drain()
+    assert [call["status"] for call in await desk.service.sandbox.calls("deregister")] == [200]
+    at_meta = await desk.service.sandbox.ask("GET", f"/sandbox/phone-numbers/{number['metaPhoneNumberId']}")
+    assert at_meta["platformType"] == "NOT_APPLICABLE"
+    assert not await _subscribed(desk, number["metaWabaId"])
+    assert await _erased(desk)
+
+
+async def test_a_deregistration_that_meta_refuses_or_puts_off_does_not_hold_the_leaving(
+    desk: Desk, customer: Customer
+) -> None:
+    await desk.service.sandbox.fault("deregister", code=2, times=1)
+    await desk.service.sandbox.fault("deregister", code=133016, times=1)
+    await desk.connected(customer)
+    [number] = await desk.numbers()
+    assert (await desk.acme.api.delete(f"/admin/customers/{desk.clinic}?deregister=true")).status == 204
+    await desk.service.drain()
+    assert await _subscribed(desk, number["metaWabaId"])
+    await desk.service.advance(MINUTE)
+    assert len(await desk.service.sandbox.calls("deregister")) >= 2
+    assert not await _subscribed(desk, number["metaWabaId"])
+    assert await _erased(desk)
+
+
+async def test_one_of_two_numbers_is_deregistered_and_the_account_stays(desk: Desk, customer: Customer) -> None:
+    link, _ = await asked(desk, customer, "several_numbers")
+    await pick(desk, link, *(option["metaPhoneNumberId"] for option in link["actionRequired"]["options"][:2]))
+    number = (await desk.numbers("?status=active"))[0]
+    assert (await desk.acme.api.delete(f"/admin/phone-numbers/{number['id']}?deregister=true")).status == 204
+    await desk.service.drain()
+    assert [call["status"] for call in await desk.service.sandbox.calls("deregister")] == [200]
+    assert await _subscribed(desk, number["metaWabaId"])
+    [left] = await desk.numbers("?status=active")
+    assert (left["wabaId"], len(await desk.rows("credential"))) == (number["wabaId"], 1)
+    assert [row["token"] for row in await desk.rows("offboarding")] == [None]
+
+
+async def test_a_number_in_coexistence_is_never_deregistered(desk: Desk, customer: Customer) -> None:
+    await desk.connected(customer, allowedConnectionTypes=["coexistence"])
+    [number] = await desk.numbers()
+    assert number["isCoexistence"] is True
+    assert (await desk.acme.api.delete(f"/admin/phone-numbers/{number['id']}?deregister=true")).status == 204
+    await desk.service.drain()
+    assert await desk.service.sandbox.calls("deregister") == []
+    assert not await _subscribed(desk, number["metaWabaId"])

@@ -172,8 +172,8 @@ def _second_tables() -> None:
 def _third_tables() -> None:
     op.create_table("offboarding",
         num("tenant_id"), num("id"), text("meta_waba_id"), blob("token", null=True), text("status"),
-        num("due_at", null=True), num("lease_until", null=True), num("tries", "0"), text("last_error", null=True),
-        num("created_at"), num("updated_at"), key("tenant_id", "id"),
+        text("deregister", ""), num("due_at", null=True), num("lease_until", null=True), num("tries", "0"),
+        text("last_error", null=True), num("created_at"), num("updated_at"), key("tenant_id", "id"),
     )
     op.create_index("offboarding_due", "offboarding", ["due_at"])
     op.create_index("offboarding_waba", "offboarding", ["meta_waba_id"])
