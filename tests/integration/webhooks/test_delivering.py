@@ -214,6 +214,7 @@ async def test_a_slow_endpoint_does_not_hold_up_another_one(room: Room, inbox: I
             await room.emit()
         while len(inbox.received) < 15:
             await room.runner.run_once()
+        await slow.wait_for("setup_link.created", 10)
         assert len(slow.received) == 10, "the cap of one endpoint"
         release.set()
         await room.drain()
