@@ -94,6 +94,11 @@ def camel(name: str) -> str:
     return head + "".join(part.capitalize() for part in tail)
 
 
+def snake(name: str) -> str:
+    """`externalId` → `external_id`."""
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
 def path_id(text: str) -> int | None:
     """An integer id from a path or a query; None where it cannot be one of ours."""
     if not _DIGITS.fullmatch(text):

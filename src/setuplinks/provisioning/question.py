@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from setuplinks.core.clock import HOUR, MINUTE, SECOND
-from setuplinks.core.wire import instant
+from setuplinks.core.wire import instant, snake
 
 ANSWERED_WITHIN = 72 * HOUR
 # After how long Meta is asked again by itself whether a number is there; the last one stays.
@@ -118,26 +118,13 @@ def api_view(question: Question) -> dict[str, Any]:
 
 
 def event_view(question: Question) -> dict[str, Any]:
-    """The question as `setup_link.action_required` tells it: the same, with Meta's own names."""
-    return {
-        "kind": question.kind,
-        "message": question.message,
-        "who_must_act": question.who,
-        "since": instant(question.asked_at),
-        "until": instant(question.until),
-        "reason": question.reason,
-        "display_phone_number": question.number,
-        "options": [
-            {
-                "phone_number_id": option.id, "waba_id": option.waba, "display_phone_number": option.display,
-                "verified_name": option.verified_name, "waba_name": option.waba_name, "taken": option.taken,
-            }
-            for option in question.options
-        ],
-        "wrong_pins": question.wrong,
-        "tries_left": question.tries_left,
-        "locked_until": None if question.locked_until is None else instant(question.locked_until),
-    }  # fmt: skip
+    """The question as `setup_link.action_required` tells it: the same in snake_case, with Meta's own bare names."""
+    shown = api_view(question)
+    return _as_told({**shown, "options": [_as_told(option) for option in shown["options"]]})
+
+
+def _as_told(shown: dict[str, Any]) -> dict[str, Any]:
+    return {snake(name).removeprefix("meta_"): value for name, value in shown.items()}
 
 
 def _told(question: Question) -> tuple[object, ...]:

@@ -118,7 +118,7 @@ class Call:
     def query(self, name: str) -> str | None:
         """A query parameter under its camelCase `name` or the same in snake_case. Raises Invalid for both or a NUL."""
         params = self.request.query_params
-        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        snake = wire.snake(name)
         values = [*params.getlist(name), *(params.getlist(snake) if snake != name else [])]
         if len(values) > 1:
             raise wire.invalid(name, "given twice")
