@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.seeding import Place
 from tests.support import sandbox as meta
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.ports import reserved_port
+from tests.support.postgres import PostgresServer
 from tests.support.service import environment_of, settings_for
 
 READY_SECONDS = 20.0
@@ -105,7 +106,7 @@ async def running(server: Server, path: str = "/healthz") -> AsyncIterator[Serve
 
 def service(place: Place, *, sandbox_port: int = 9, workers: bool = False, **more: str) -> Server:
     """`setuplinks serve` on this database."""
-    port = free_port()
+    port = reserved_port()
     settings = settings_for(
         f"http://127.0.0.1:{port}", f"http://localhost:{sandbox_port}", place.folder, place.url, **more
     )
@@ -115,7 +116,7 @@ def service(place: Place, *, sandbox_port: int = 9, workers: bool = False, **mor
 
 def bare(place: Place) -> Server:
     """The bare handlers on this database."""
-    port = free_port()
+    port = reserved_port()
     keys = ",".join(f"{tenant}:{key}" for tenant, key in place.keys.items())
     environ = {"SETUPLINKS_DATA_DIR": str(place.folder)}
     if place.url is not None:
@@ -125,7 +126,7 @@ def bare(place: Place) -> Server:
 
 def sandbox(folder: Path) -> Server:
     """`setuplinks sandbox` with the service's app."""
-    port = free_port()
+    port = reserved_port()
     environ = {
         "SETUPLINKS_META_APP_ID": meta.APP_ID,
         "SETUPLINKS_META_APP_SECRET": meta.APP_SECRET,

@@ -25,7 +25,8 @@ from setuplinks.sandbox.server import create_app, listening
 from setuplinks.sandbox.world import World
 from tests.support import sandbox as meta
 from tests.support.api import Api
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.ports import reserved_port
+from tests.support.postgres import PostgresServer
 from tests.support.processes import Program, ProgramEnded
 from tests.support.sandbox import Sandbox
 from tests.support.service import OPERATOR_KEY, environment_of, settings_for
@@ -171,7 +172,7 @@ async def staged(folder: Path, server: PostgresServer | None, seed: int) -> Asyn
     await asyncio.to_thread(folder.mkdir, parents=True)
     url = None if server is None else server.create_database()
     await migrate(url, folder / "data")
-    own = f"http://127.0.0.1:{free_port()}"
+    own = f"http://127.0.0.1:{reserved_port()}"
     config = SandboxConfig(meta.APP_ID, meta.APP_SECRET, meta.CONFIG_ID, meta.VERIFY_TOKEN, public_url=own)
     box: Starlette = create_app(config)
     receiver = Receiver(seed)

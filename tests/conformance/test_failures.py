@@ -14,7 +14,8 @@ from setuplinks.core.db.sqlite import connect
 from setuplinks.core.db.writer import Writer
 from setuplinks.core.problems import Problem
 from tests.conformance.other_process import FIND, INSERT, add_one, run_elsewhere
-from tests.support.postgres import PostgresServer, free_port, running_postgres
+from tests.support.ports import reserved_port
+from tests.support.postgres import PostgresServer, running_postgres
 
 # A reference that is looked at only by COMMIT: every statement succeeds, the commit does not.
 PARENT = "CREATE TABLE parent (id BIGINT PRIMARY KEY)"
@@ -91,7 +92,7 @@ async def test_closing_commits_what_is_under_way(database_url: str | None, data_
 # -- PostgreSQL ------------------------------------------------------------------------------------------------------
 async def test_a_database_that_is_away_is_told_in_one_line_without_its_password(data_dir: Path) -> None:
     with pytest.raises(DatabaseAway) as told:
-        await open_database(f"postgresql://me:hush@127.0.0.1:{free_port()}/links", data_dir)
+        await open_database(f"postgresql://me:hush@127.0.0.1:{reserved_port()}/links", data_dir)
     assert told.value.detail.startswith("The database 127.0.0.1:")
     assert "hush" not in told.value.detail
     assert "\n" not in told.value.detail

@@ -22,7 +22,8 @@ from setuplinks.core.db.errors import DatabaseAway, SchemaAhead, SchemaBehind
 from setuplinks.core.db.open import FILE_NAME, open_database
 from setuplinks.migrations.apply import HEAD, check_revision, migrate
 from setuplinks.migrations.schema import metadata
-from tests.support.postgres import PostgresServer, free_port
+from tests.support.ports import reserved_port
+from tests.support.postgres import PostgresServer
 
 DIALECTS: dict[str, Callable[[], Dialect]] = {"sqlite": sqlite.dialect, "postgres": postgresql.dialect}
 
@@ -157,7 +158,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(blank_database_url: 
 
 async def test_migrating_a_database_that_is_away_is_told_in_one_line() -> None:
     with pytest.raises(DatabaseAway, match="cannot be reached"):
-        await migrate(f"postgresql://test@127.0.0.1:{free_port()}/away", Path())
+        await migrate(f"postgresql://test@127.0.0.1:{reserved_port()}/away", Path())
 
 
 START = """

@@ -19,7 +19,7 @@ from setuplinks.sandbox.server import create_app, listening
 from tests.support import sandbox as meta
 from tests.support.api import Api
 from tests.support.customer import Customer, a_customer
-from tests.support.loopback import bound_socket, port_of
+from tests.support.ports import reserved_port
 from tests.support.processes import Program, running_program
 from tests.support.sandbox import Sandbox
 from tests.support.service import OPERATOR_KEY, environment_of, settings_for
@@ -145,8 +145,7 @@ class Mortal:
 @contextlib.asynccontextmanager
 async def running_mortal(data_dir: Path, database_url: str | None, **environment: str) -> AsyncIterator[Mortal]:
     """The service as a process and a sandbox in this one, for the length of the block; `environment` wins."""
-    with bound_socket() as place:
-        url = f"http://127.0.0.1:{port_of(place)}"
+    url = f"http://127.0.0.1:{reserved_port()}"
     config = SandboxConfig(meta.APP_ID, meta.APP_SECRET, meta.CONFIG_ID, meta.VERIFY_TOKEN, public_url=None)
     async with (
         listening(create_app(config), "127.0.0.1", 0, name="localhost") as running,

@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
+
+from tests.support.ports import reserved_port
 
 T = TypeVar("T")
 
@@ -45,14 +46,6 @@ def program(name: str) -> str:
     raise PostgresMissing(f"PostgreSQL's {name} is not here; `make test` installs it or says what to install.")
 
 
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def run_aside(work: Coroutine[Any, Any, T]) -> T:
     """Runs a coroutine to its end in a thread with a loop of its own, from sync and async callers alike."""
     with ThreadPoolExecutor(1) as thread:
@@ -67,7 +60,7 @@ class PostgresServer:
 
     def __init__(self, base: Path, *, fsync: bool = False) -> None:
         self.base = base
-        self.port = free_port()
+        self.port = reserved_port()
         self.fsync = fsync
         self._process: subprocess.Popen[bytes] | None = None
         self._names = count(1)

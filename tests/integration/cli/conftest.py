@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.terminal import free_port
+from tests.support.ports import reserved_port
 from tests.support.service import environment_of, settings_for
 
 NO_SANDBOX = "http://localhost:9"
@@ -13,7 +13,7 @@ NO_SANDBOX = "http://localhost:9"
 @pytest.fixture
 def port() -> int:
     """Where a service of this test may listen."""
-    return free_port()
+    return reserved_port()
 
 
 @pytest.fixture

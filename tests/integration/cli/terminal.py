@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.loopback import bound_socket, port_of
 from tests.support.processes import KEPT
 
 SCRIPT = Path(sys.executable).with_name("setuplinks")
@@ -43,9 +42,3 @@ async def setuplinks(*arguments: str, folder: Path, environ: Mapping[str, str] |
 def names_in(folder: Path) -> list[str]:
     """What stands in a folder."""
     return sorted(path.name for path in folder.iterdir())
-
-
-def free_port() -> int:
-    """A port that nobody listened on just now."""
-    with bound_socket() as place:
-        return port_of(place)

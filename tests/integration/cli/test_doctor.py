@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from setuplinks.doctor.hosts import clock_against
-from tests.integration.cli.terminal import free_port, setuplinks
+from tests.integration.cli.terminal import setuplinks
 from tests.support.loopback import bound_socket, port_of
+from tests.support.ports import reserved_port
 from tests.support.processes import running_program
 from tests.support.sandbox import Sandbox
 from tests.support.service import environment_of, settings_for
@@ -32,7 +33,7 @@ async def told(folder: Path, environ: dict[str, str]) -> tuple[int, dict[str, An
 
 
 async def test_init_sandbox_serve_and_then_doctor_finds_no_failure(tmp_path: Path) -> None:
-    service_port, sandbox_port = free_port(), free_port()
+    service_port, sandbox_port = reserved_port(), reserved_port()
     here = f"http://localhost:{sandbox_port}"
     environ = {
         "SETUPLINKS_PUBLIC_URL": f"http://127.0.0.1:{service_port}", "SETUPLINKS_META_GRAPH_URL": here,

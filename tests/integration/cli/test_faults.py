@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.integration.cli.conftest import NO_SANDBOX
-from tests.integration.cli.terminal import Said, free_port, setuplinks
+from tests.integration.cli.terminal import Said, setuplinks
 from tests.support.loopback import bound_socket, port_of
+from tests.support.ports import reserved_port
 from tests.support.postgres import PostgresServer
 from tests.support.processes import running_program
 from tests.support.service import environment_of, settings_for
@@ -87,7 +88,7 @@ async def test_a_second_service_on_one_sqlite_file_is_refused(
 async def test_a_database_that_is_away_is_told_without_its_password(
     command: tuple[str, ...], data_dir: Path, tmp_path: Path
 ) -> None:
-    away = f"postgresql://me:hidden@127.0.0.1:{free_port()}/links"
+    away = f"postgresql://me:hidden@127.0.0.1:{reserved_port()}/links"
     environ = environment_of(settings_for("http://127.0.0.1:8080", NO_SANDBOX, data_dir, away))
     line = one_line(await setuplinks(*command, folder=tmp_path, environ=environ))
     assert "cannot be reached" in line

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 
 from setuplinks.settings import read_env_file
-from tests.integration.cli.terminal import Said, free_port, names_in, setuplinks
+from tests.integration.cli.terminal import Said, names_in, setuplinks
+from tests.support.ports import reserved_port
 from tests.support.processes import running_program
 
 KEY = re.compile(r"sl_live_[0-9a-z]+")
@@ -31,7 +32,7 @@ async def begun(folder: Path, *options: str) -> Said:
 async def test_init_then_serve_then_the_curls_that_it_printed(tmp_path: Path) -> None:
     said = await begun(tmp_path, "--sandbox", "--tenant", "Acme SaaS")
     assert "Acme SaaS (id 1)" in said.out
-    port = free_port()
+    port = reserved_port()
     moved = {"SETUPLINKS_PUBLIC_URL": f"http://127.0.0.1:{port}"}
     async with running_program("serve", "--port", str(port), folder=tmp_path, environ=moved) as program:
         await program.until_answers(f"http://127.0.0.1:{port}/readyz")

@@ -9,7 +9,8 @@ import pytest
 
 from setuplinks.core.clock import DAY, ManualClock
 from setuplinks.core.db.database import Database
-from tests.integration.cli.terminal import Said, free_port, setuplinks
+from tests.integration.cli.terminal import Said, setuplinks
+from tests.support.ports import reserved_port
 from tests.support.service import RunningService, Tenant, running_service
 
 SUCCESS, FAILED = "https://your-app.com/onboarding/success", "https://your-app.com/onboarding/failed"
@@ -113,7 +114,7 @@ async def test_a_scenario_that_the_sandbox_does_not_know_is_told(
     "address", ["http://127.0.0.1:{port}/signup/x", "not-an-address", "http://[", "ftp://a.example/"]
 )
 async def test_an_address_that_does_not_answer_is_still_one_json_object(address: str, tmp_path: Path) -> None:
-    said = await setuplinks("walk", address.format(port=free_port()), folder=tmp_path)
+    said = await setuplinks("walk", address.format(port=reserved_port()), folder=tmp_path)
     assert told(said) == {"finalUrl": None, "page": None}
 
 
