@@ -230,6 +230,17 @@ connected_number = _table(
     Index("connected_number_waba", "meta_waba_id"),
 )  # fmt: skip
 
+waba_api_key = _table(
+    "waba_api_key", "tenant_id id",
+    _num("tenant_id"), _num("id"), _num("customer_id"), _num("waba_id"), _text("name"), _text("prefix"),
+    _bytes("hash"), _text("scopes"), _text("addresses", "[]"), _text("link_id", null=True), _text("created_by"),
+    _num("expires_at", null=True), _num("created_at"), _num("last_used_at", null=True), _num("revoked_at", null=True),
+    Index("waba_api_key_hash", "hash", unique=True),
+    Index("waba_api_key_id", "id", unique=True),
+    Index("waba_api_key_waba", "tenant_id", "waba_id", "id"),
+    ForeignKeyConstraint(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
+)  # fmt: skip
+
 # -- number pool -----------------------------------------------------------------------------------------------------
 # The installation's own; tenant and link stand there while a link holds the number.
 pool_number = _table(

@@ -302,6 +302,16 @@ def _fifth_tables() -> None:
     op.create_index("phone_number_list", "phone_number", ["tenant_id", "created_at", "id"])
     op.create_index("phone_number_meta", "phone_number",
         ["tenant_id", "customer_id", "meta_phone_number_id"], unique=True)
+    op.create_table("waba_api_key",
+        num("tenant_id"), num("id"), num("customer_id"), num("waba_id"), text("name"), text("prefix"), blob("hash"),
+        text("scopes"), text("addresses", "[]"), text("link_id", null=True), text("created_by"),
+        num("expires_at", null=True), num("created_at"), num("last_used_at", null=True),
+        num("revoked_at", null=True), key("tenant_id", "id"),
+        refers(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
+    )
+    op.create_index("waba_api_key_hash", "waba_api_key", ["hash"], unique=True)
+    op.create_index("waba_api_key_id", "waba_api_key", ["id"], unique=True)
+    op.create_index("waba_api_key_waba", "waba_api_key", ["tenant_id", "waba_id", "id"])
     op.create_table("webhook_endpoint",
         num("tenant_id"), num("id"), text("url"), text("description", ""), text("event_types", null=True),
         num("customer_id", null=True), num("phone_id", null=True), text("format", "events"), text("headers", "{}"),
