@@ -44,6 +44,19 @@ async def orphaned(desk: Desk, person: Customer) -> tuple[dict[str, Any], dict[s
     return row, played
 
 
+async def cut_off(desk: Desk, person: Customer) -> tuple[dict[str, Any], str]:
+    """A number that was connected and removed at Meta: its reconnect link, and Meta's id of its account."""
+    service = desk.service
+    await desk.connected(person)
+    [number] = await desk.numbers()
+    waba = str(number["metaWabaId"])
+    await service.sandbox.ask("POST", f"/sandbox/wabas/{waba}/account-update", {"event": "PARTNER_REMOVED"})
+    await settled(service.sandbox)
+    await service.advance(MINUTE)
+    [cut] = await desk.told("whatsapp.phone_number.disconnected")
+    return {"id": cut["reconnect_setup_link_id"], "url": cut["reconnect_url"]}, waba
+
+
 def told(waba: str, event: str, at: int, business: str = "2729063490586005") -> bytes:
     """A PARTNER_* notice of Meta's, told at this instant (µs)."""
     found = notices.sample("account_update_partner_added", waba=waba)
@@ -108,17 +121,9 @@ async def test_a_customer_who_starts_again_closes_it(desk: Desk, customer: Custo
 
 async def test_a_reconnect_whose_browser_is_lost_is_recovered_after_a_while(desk: Desk, customer: Customer) -> None:
     service = desk.service
-    await desk.connected(customer)
-    [number] = await desk.numbers()
-    await service.sandbox.ask(
-        "POST", f"/sandbox/wabas/{number['metaWabaId']}/account-update", {"event": "PARTNER_REMOVED"}
-    )
-    await settled(service.sandbox)
-    await service.advance(MINUTE)
-    [cut] = await desk.told("whatsapp.phone_number.disconnected")
-    link = {"id": cut["reconnect_setup_link_id"], "url": cut["reconnect_url"]}
+    link, waba = await cut_off(desk, customer)
     played = await lost(desk, customer, link)
-    assert played["wabaIds"] == [number["metaWabaId"]]
+    assert played["wabaIds"] == [waba]
     assert await desk.phase(link) == "authorizing"  # the code may come any second
     await service.advance(2 * MINUTE)
     assert await desk.phase(link) == "authorizing"
@@ -136,15 +141,7 @@ async def test_a_reconnect_whose_browser_is_lost_is_recovered_after_a_while(desk
 
 async def test_a_browser_that_comes_within_the_grace_is_first(desk: Desk, customer: Customer) -> None:
     service = desk.service
-    await desk.connected(customer)
-    [number] = await desk.numbers()
-    await service.sandbox.ask(
-        "POST", f"/sandbox/wabas/{number['metaWabaId']}/account-update", {"event": "PARTNER_REMOVED"}
-    )
-    await settled(service.sandbox)
-    await service.advance(MINUTE)
-    [cut] = await desk.told("whatsapp.phone_number.disconnected")
-    link = {"id": cut["reconnect_setup_link_id"], "url": cut["reconnect_url"]}
+    link, waba = await cut_off(desk, customer)
     played = await lost(desk, customer, link)
     await customer.open(played["redirectUrl"].partition("#")[0])  # within the grace: its own code wins
     await service.drain()
