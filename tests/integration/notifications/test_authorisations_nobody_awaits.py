@@ -141,7 +141,7 @@ async def test_a_reconnect_whose_browser_is_lost_is_recovered_after_a_while(desk
 
 async def test_a_browser_that_comes_within_the_grace_is_first(desk: Desk, customer: Customer) -> None:
     service = desk.service
-    link, waba = await cut_off(desk, customer)
+    link, _ = await cut_off(desk, customer)
     played = await lost(desk, customer, link)
     await customer.open(played["redirectUrl"].partition("#")[0])  # within the grace: its own code wins
     await service.drain()
