@@ -67,6 +67,10 @@ OPERATOR = Caller("operator", None, None, frozenset({"admin", "read"}), "operato
 CLI = Caller("operator", None, None, frozenset({"admin", "read"}), "cli")
 
 
+# What a key is known by: its hash, or once it has proven itself, as a session's key has, its tenant and id.
+_Proof = bytes | tuple[int, int]
+
+
 @dataclass(slots=True)
 class _Known:
     caller: Caller
@@ -83,7 +87,7 @@ class Auth:
     ) -> None:
         self._db, self._clock, self._directory = db, clock, directory
         self._operator = hash_key(operator_key)
-        self._known: dict[bytes, _Known] = {}
+        self._known: dict[_Proof, _Known] = {}
         self._era = 0
         self._notes: set[asyncio.Task[None]] = set()
         self._per_minute = per_minute
@@ -113,32 +117,38 @@ class Auth:
 
     async def caller(self, request: Request) -> Caller:
         """The caller of this request. Raises Unauthenticated, or TooMany where a limit is set."""
-        key = _key_of(request)
-        hashed = hash_key(key)
-        if self.is_operator(key):
-            caller = OPERATOR
-        elif key.startswith(TENANT_PREFIX):
-            caller = await self._tenant_caller(hashed)
-        else:
-            raise _refused("This key is not known.")
+        caller = await self.by_key(_key_of(request))
         if self._per_minute:
             self._count(caller.actor)
         return caller
 
-    async def _tenant_caller(self, hashed: bytes) -> Caller:
+    async def by_key(self, key: str) -> Caller:
+        """Whose key this is. Raises Unauthenticated."""
+        if self.is_operator(key):
+            return OPERATOR
+        if not key.startswith(TENANT_PREFIX) or len(key) > LONGEST_KEY:
+            raise _refused("This key is not known.")
+        return await self._tenant_caller(hash_key(key))
+
+    async def by_id(self, tenant_id: int, key_id: int) -> Caller:
+        """The caller behind a key that has proven itself before, while it counts. Raises Unauthenticated."""
+        return await self._tenant_caller((tenant_id, key_id))
+
+    async def _tenant_caller(self, proof: _Proof) -> Caller:
         now = self._clock.now()
-        known = self._known.get(hashed)
+        known = self._known.get(proof)
         if known is None or not 0 <= now - known.read_at < CACHE_FOR:
             era = self._era
-            row = await self._directory.key(hashed)
+            find = self._directory
+            row = await (find.key(proof) if isinstance(proof, bytes) else find.key_by_id(*proof))
             if row is None:
-                self._known.pop(hashed, None)
+                self._known.pop(proof, None)
                 raise _refused("This key is not known, or it was revoked.")
             known = _Known(_caller_of(row), now, row["expires_at"], row["last_used_at"] or 0)
             if era == self._era:
                 if len(self._known) >= CACHED:
                     self._known.clear()
-                self._known[hashed] = known
+                self._known[proof] = known
         if known.expires_at is not None and known.expires_at <= now:
             raise _refused("This key has expired.")
         if now - known.noted_at >= NOTE_USE_EVERY:

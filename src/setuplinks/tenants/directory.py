@@ -12,11 +12,12 @@ from setuplinks.core.db.unit import Row
 Kind = Literal["tenant", "customer", "setup_link", "waba", "phone_number", "webhook_endpoint", "delivery"]
 KEPT = 10_000
 
-FIND_KEY = (
+_KEY = (
     "SELECT k.tenant_id, k.id, k.scopes, k.expires_at, k.last_used_at, t.status AS tenant_status "
-    "FROM api_key k JOIN tenant t ON t.id = k.tenant_id "
-    "WHERE k.hash = $1 AND k.revoked_at IS NULL AND t.status <> 'deleted'"
+    "FROM api_key k JOIN tenant t ON t.id = k.tenant_id WHERE k.revoked_at IS NULL AND t.status <> 'deleted' "
 )
+FIND_KEY = f"{_KEY}AND k.hash = $1"
+FIND_KEY_BY_ID = f"{_KEY}AND k.tenant_id = $1 AND k.id = $2"
 OWNER: dict[Kind, str] = {
     "tenant": "SELECT id AS tenant_id FROM tenant WHERE id = $1 AND status <> 'deleted'",
     "customer": "SELECT tenant_id FROM customer WHERE id = $1",
@@ -54,3 +55,7 @@ class Directory:
     async def key(self, hashed: bytes) -> Row | None:
         """The living API key with this SHA-256: tenant_id, id, scopes, expires_at, last_used_at, tenant_status."""
         return await self._db.one(FIND_KEY, hashed)
+
+    async def key_by_id(self, tenant_id: int, key_id: int) -> Row | None:
+        """The same of the tenant's key with this id."""
+        return await self._db.one(FIND_KEY_BY_ID, tenant_id, key_id)
