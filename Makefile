@@ -18,8 +18,9 @@ NOT_BROWSER := --ignore=tests/e2e
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## build .venv from the hashed locks (under 2 s when nothing changed)
+setup: ## build .venv and the tests' JavaScript clients from the hashed locks (under 2 s when nothing changed)
 	@python=$$(scripts/find-python) && "$$python" scripts/environment.py --folder $(VENV)
+	@$(BIN)/python scripts/javascript_clients.py
 
 check: setup ## format, lint, types, layers, unit and SQLite tests
 	$(BIN)/ruff format --check $(CODE)
@@ -42,6 +43,7 @@ test: setup ## everything: both databases and the browser; brings what is missin
 
 test-other: ## all but the browser tests on another Python, e.g. VERSION=3.13
 	@python=$$(scripts/find-python $(VERSION)) && "$$python" scripts/environment.py --folder .venv-$(VERSION)
+	@.venv-$(VERSION)/bin/python scripts/javascript_clients.py
 	.venv-$(VERSION)/bin/pytest -n $(JOBS) --dist worksteal $(NOT_BROWSER)
 
 demo: setup ## service, sandbox and a tenant's inbox on free ports; AUTO=1 plays the customer too
@@ -67,8 +69,10 @@ lock: setup ## resolve the requirements again; UPGRADE=1 moves every pin forward
 	$(LOCK) -o requirements/runtime.txt requirements/runtime.in
 	$(LOCK) -o requirements/dev.txt -c requirements/runtime.txt requirements/dev.in
 	$(LOCK) -o requirements/installer.txt requirements/installer.in
+	$(BIN)/python scripts/javascript_clients.py --lock $(if $(UPGRADE),--upgrade)
 
 clean: ## remove what was built; the next target builds it again
 	rm -rf .venv .venv-* .make build dist test-results src/*.egg-info
+	rm -rf tests/clients/javascript/node_modules
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} +
