@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Page as Tab
 
 from setuplinks.signup.views import InApp
 from setuplinks.signup.wording import finishing_steps, status_json
@@ -208,16 +209,27 @@ async def test_after_a_minute_she_may_close_the_finishing_page(stage: Stage) -> 
     await expect(tab.get_by_text("Taking longer?")).to_be_hidden()
 
 
+async def a_tab_whose_clock_stands(stage: Stage) -> Tab:
+    """Time passes on its pages only by `tab.clock.run_for`."""
+    tab = await stage.context.new_page()
+    await tab.clock.install(time=1_000)
+    await tab.clock.pause_at(2_000)
+    return tab
+
+
 async def test_the_done_page_leaves_after_three_seconds(stage: Stage) -> None:
-    tab = await stage.open(replace(sample_done(BRAND), return_url="/back"))
-    await expect(tab.get_by_text("Taking you there in 2 seconds.")).to_be_visible()
+    tab = await a_tab_whose_clock_stands(stage)
+    stage.page = replace(sample_done(BRAND), return_url="/back")
+    await tab.goto(f"{OURS}/signup/x")
+    for seconds in (3, 2, 1):
+        await expect(tab.get_by_text(f"Taking you there in {seconds} seconds.")).to_be_visible()
+        await tab.clock.run_for(1_000)
     await tab.wait_for_url("**/back")
     assert stage.posted == []
 
 
 async def test_who_stays_is_not_carried_away(stage: Stage) -> None:
-    tab = await stage.context.new_page()
-    await tab.clock.install()
+    tab = await a_tab_whose_clock_stands(stage)
     stage.page = replace(sample_done(BRAND), return_url="/back")
     await tab.goto(f"{OURS}/signup/x")
     await tab.get_by_role("button", name="Stay here").click()
