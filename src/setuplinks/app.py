@@ -78,6 +78,7 @@ from setuplinks.webhooks.retention import Retention
 from setuplinks.webhooks.runner import DeliveryRunner
 from setuplinks.webhooks.service import Events
 from setuplinks.whatsapp import api as whatsapp_api
+from setuplinks.whatsapp import waba_key_api
 from setuplinks.worker import Workers
 
 DESCRIPTION = (
@@ -255,6 +256,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         orphan_router(service.deps, service.recovery),
         health_router(service.deps, service.live_health),
         whatsapp_api.router(service.deps),
+        waba_key_api.router(service.deps),
         PoolRoutes(service.deps, service.number_pool).router(),
         webhooks_api.router(service.deps, service.outbound, service.events),
         doctor_api.router(service.deps, desk),

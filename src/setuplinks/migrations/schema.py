@@ -238,6 +238,7 @@ waba_api_key = _table(
     Index("waba_api_key_hash", "hash", unique=True),
     Index("waba_api_key_id", "id", unique=True),
     Index("waba_api_key_waba", "tenant_id", "waba_id", "id"),
+    Index("waba_api_key_link", "tenant_id", "link_id", "waba_id", unique=True),
     ForeignKeyConstraint(["tenant_id", "waba_id"], ["waba.tenant_id", "waba.id"]),
 )  # fmt: skip
 

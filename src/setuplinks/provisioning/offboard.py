@@ -32,6 +32,7 @@ from setuplinks.tenants import audit
 from setuplinks.webhooks import store as webhooks
 from setuplinks.webhooks.service import Audience, Events
 from setuplinks.whatsapp import store as whatsapp
+from setuplinks.whatsapp import waba_keys
 from setuplinks.whatsapp.models import PhoneNumber
 from setuplinks.whatsapp.tell import number_data
 
@@ -132,6 +133,11 @@ class Offboarding:
             closes = not any(number.is_connected and number.id not in gone for number in rows)
             if closes:
                 tx.add(whatsapp.CLOSE_WABA, tenant_id, waba_id, now)
+                tx.then()
+                await waba_keys.revoke_all(tx, tenant_id, waba_id, now=now, actor=actor, reason=reason)
+            elif reason == "not_mine":
+                for link_id in {n.link_id for n in leaving if n.waba_id == waba_id and n.link_id}:
+                    await waba_keys.revoke_of_link(tx, tenant_id, waba_id, link_id, now=now, actor=actor, reason=reason)
             if closes or off:
                 await self._hand_over(tx, tenant_id, waba_id, rows[0].meta_waba_id, off, now, closes=closes)
         for number in leaving:

@@ -311,6 +311,7 @@ def _fifth_tables() -> None:
     )
     op.create_index("waba_api_key_hash", "waba_api_key", ["hash"], unique=True)
     op.create_index("waba_api_key_id", "waba_api_key", ["id"], unique=True)
+    op.create_index("waba_api_key_link", "waba_api_key", ["tenant_id", "link_id", "waba_id"], unique=True)
     op.create_index("waba_api_key_waba", "waba_api_key", ["tenant_id", "waba_id", "id"])
     op.create_table("webhook_endpoint",
         num("tenant_id"), num("id"), text("url"), text("description", ""), text("event_types", null=True),
