@@ -25,7 +25,7 @@ LONGEST = 255
 TABLE = "idempotency"
 
 FIND = (
-    "SELECT request_hash, status, http_status, answer, expires_at FROM idempotency "
+    "SELECT request_hash, status, http_status, answer, created_at, expires_at FROM idempotency "
     "WHERE tenant_id = $1 AND actor = $2 AND idempotency_key = $3"
 )
 # A row whose day is over does not count: it is overwritten in place.
@@ -61,6 +61,8 @@ class OutcomeUnknown(Conflict):
 
     code = "outcome_unknown"
     title = "A request with this Idempotency-Key was begun; its outcome is not recorded."
+    begun_at = 0
+    """When (µs) the request was begun that may still be running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,12 @@ class Kept:
         if bytes(row["request_hash"]) != self.request_hash:
             raise KeyReused("Use a new Idempotency-Key for each new request.")
         if row["status"] != "done":
-            raise OutcomeUnknown(
+            unknown = OutcomeUnknown(
                 "The first request with this key is still running, or was cut off. Read the object before you try "
                 "again with a new key."
             )
+            unknown.begun_at = int(row["created_at"])
+            raise unknown
         body = self.sealer.open(row["answer"], TABLE, f"{self.actor}/{self.key}", "answer")
         return Answer(int(row["http_status"]), body, replayed=True)
 
@@ -131,7 +135,7 @@ class Idempotency:
         kept = await self._kept(request, caller, body)
         if kept is None:
             return await work()
-        begun = await self._db.unit(self._begin, kept)
+        begun = await self.begin(kept)
         if begun is not None:
             return begun
         try:
@@ -139,12 +143,34 @@ class Idempotency:
         except Problem as known:
             if known.status >= 500:
                 raise
-            async with self._db.transaction() as tx:
-                tx.add(DROP, *kept.row)
+            await self.free(kept)
             raise
+        await self.finish(kept, answer)
+        return answer
+
+    async def place(self, tenant_id: int, actor: str, key: str, request_hash: bytes) -> Kept:
+        """One request's place, for callers that speak another language than the API. Raises Invalid for a bad key."""
+        if not 0 < len(key) <= LONGEST or not (key.isascii() and key.isprintable()):
+            raise wire.invalid("Idempotency-Key", f"expected 1 to {LONGEST} printable ASCII characters")
+        sealer = await (self._vault.tenant(tenant_id) if tenant_id else self._vault.installation())
+        return Kept(tenant_id, actor, key, request_hash, sealer)
+
+    async def begin(self, kept: Kept) -> Answer | None:
+        """Records the request as running and gives None, or the first one's answer. Raises KeyReused, OutcomeUnknown.
+
+        What was begun ends by `finish` or `free`; where neither is reached, its outcome stays unknown.
+        """
+        return await self._db.unit(self._begin, kept)
+
+    async def finish(self, kept: Kept, answer: Answer) -> None:
+        """Keeps the answer of what was begun."""
         async with self._db.transaction() as tx:
             tx.add(FINISH, *kept.row, answer.status, kept.sealed(answer))
-        return answer
+
+    async def free(self, kept: Kept) -> None:
+        """What was begun had no effect: the key may be used again."""
+        async with self._db.transaction() as tx:
+            tx.add(DROP, *kept.row)
 
     async def erase(self) -> int:
         """Erases up to 500 answers whose 24 hours are over; how many."""
@@ -182,12 +208,7 @@ class Idempotency:
         key = request.headers.get(HEADER)
         if key is None:
             return None
-        if not 0 < len(key) <= LONGEST or not (key.isascii() and key.isprintable()):
-            raise wire.invalid("Idempotency-Key", f"expected 1 to {LONGEST} printable ASCII characters")
         # From the scope: Starlette would build a whole URL to take it apart again.
         path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
         target = f"{request.method} {path}?{query}\n".encode()
-        hashed = hashlib.sha256(target + body).digest()
-        home = caller.home
-        sealer = await (self._vault.tenant(home) if home else self._vault.installation())
-        return Kept(home, caller.actor, key, hashed, sealer)
+        return await self.place(caller.home, caller.actor, key, hashlib.sha256(target + body).digest())
