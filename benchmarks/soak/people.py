@@ -14,7 +14,7 @@ import aiohttp
 from benchmarks.soak.plan import Go
 from benchmarks.soak.scene import Scene, Tenant, patiently
 from setuplinks.sandbox.grants import free_display_number, new_number
-from setuplinks.sandbox.telling import tell_inbound
+from setuplinks.sandbox.telling_messages import tell_inbound
 from setuplinks.walk import WalkStopped, Wishes, walk
 from tests.support.customer import Customer, a_customer
 from tests.support.sandbox import SandboxRefused

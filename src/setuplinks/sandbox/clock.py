@@ -9,7 +9,7 @@ class Clock:
     def __init__(self) -> None:
         self._offset = 0.0
         self._frozen: float | None = None
-        self.on_move: Callable[[], None] = lambda: None  # somebody waits for a time: look anew
+        self.watchers: list[Callable[[], None]] = []  # who waits for a time, and looks anew when it was moved
 
     def now(self) -> float:
         """Unix seconds."""
@@ -20,25 +20,29 @@ class Clock:
             self._frozen += seconds
         else:
             self._offset += seconds
-        self.on_move()
+        self._tell()
 
     def set(self, moment: float) -> None:
         if self._frozen is not None:
             self._frozen = moment
         else:
             self._offset = moment - time.time()
-        self.on_move()
+        self._tell()
 
     def freeze(self, frozen: bool) -> None:
         """Stops the clock where it is, or lets it run on from there."""
         moment = self.now()
         self._frozen = moment if frozen else None
         self._offset = moment - time.time()
-        self.on_move()
+        self._tell()
 
     def reset(self) -> None:
         self._offset, self._frozen = 0.0, None
-        self.on_move()
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self.watchers:
+            watcher()
 
     @property
     def frozen(self) -> bool:

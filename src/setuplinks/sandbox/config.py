@@ -52,3 +52,16 @@ class Settings:
     notification_gather_ms: int = 50  # how long changes are gathered where they are batched or turned round
     notification_order: str = "kept"  # `kept`, or `reversed` within what was gathered
     notification_duplicates: float = 0.0  # share of the POSTs that are sent twice
+    delivered_after_seconds: float = 0.0  # from `sent` to `delivered`, by the sandbox's clock
+    read_after_seconds: float | None = None  # from `sent` to `read`; None: when the end user answers or reads
+    service_window_hours: float = 24.0  # 0: none, free-form messages always arrive
+    conversation_in_statuses: bool = False  # as before v24.0
+    failing_recipients: dict[str, int] = field(default_factory=dict)  # phone number → code of the `failed` status
+    allowed_recipients: list[str] = field(default_factory=list)  # others answer 131030; empty allows all
+    limits: bool = False  # whether the four below are enforced
+    messages_per_second: int = 80  # of one number: 130429
+    coexistence_messages_per_second: int = 20
+    pair_burst: int = 45  # messages to one person at once, then one in `pair_seconds`: 131056
+    pair_seconds: float = 6.0
+    calls_per_hour: int = 5_000  # of management, for one account: 80007
+    template_review_seconds: float | None = None  # until a new template is approved; None: when somebody says so

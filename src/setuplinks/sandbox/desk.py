@@ -16,7 +16,8 @@ from setuplinks.sandbox.clock import rfc3339
 from setuplinks.sandbox.pages import render
 from setuplinks.sandbox.scenario_groups import GROUPS
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS
-from setuplinks.sandbox.telling import EVENTS, tell_account_update, tell_inbound
+from setuplinks.sandbox.telling import EVENTS, tell_account_update
+from setuplinks.sandbox.telling_messages import tell_inbound
 from setuplinks.sandbox.world import Number, Waba, World, digits_of
 
 PATH = "/sandbox/desk"

@@ -4,9 +4,11 @@ from collections.abc import Awaitable, Callable
 
 from setuplinks.sandbox import graph_app as app
 from setuplinks.sandbox import graph_media as media
+from setuplinks.sandbox import graph_messages as messages
 from setuplinks.sandbox import graph_numbers as numbers
 from setuplinks.sandbox import graph_partner as partner
 from setuplinks.sandbox import graph_portfolio as portfolio
+from setuplinks.sandbox import graph_templates as templates
 from setuplinks.sandbox import graph_wabas as wabas
 from setuplinks.sandbox.graph_call import Answer, GraphCall, injected_fault
 from setuplinks.sandbox.graph_errors import GraphError, error_of, missing_object
@@ -22,9 +24,9 @@ WABA_EDGES: dict[tuple[str, str], tuple[str, WabaEdge]] = {
     ("GET", "subscribed_apps"): ("subscribed_apps", wabas.subscriptions),
     ("POST", "subscribed_apps"): ("subscribed_apps", wabas.subscribe),
     ("DELETE", "subscribed_apps"): ("subscribed_apps", wabas.unsubscribe),
-    ("GET", "message_templates"): ("message_templates", wabas.templates),
-    ("POST", "message_templates"): ("message_templates", wabas.create_template),
-    ("DELETE", "message_templates"): ("message_templates", wabas.delete_template),
+    ("GET", "message_templates"): ("message_templates", templates.templates),
+    ("POST", "message_templates"): ("message_templates", templates.create),
+    ("DELETE", "message_templates"): ("message_templates", templates.delete),
 }
 NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("GET", ""): ("phone", numbers.read),
@@ -34,7 +36,8 @@ NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("POST", "request_code"): ("request_code", numbers.request_code),
     ("POST", "verify_code"): ("verify_code", numbers.verify_code),
     ("POST", "smb_app_data"): ("smb_app_data", numbers.smb_app_data),
-    ("POST", "messages"): ("messages", numbers.messages),
+    ("POST", "messages"): ("messages", messages.messages),
+    ("POST", "marketing_messages"): ("messages", messages.messages),
     ("POST", "media"): ("media", media.upload),
 }
 MEDIA_VERBS = {"GET": media.read, "DELETE": media.delete}
@@ -76,9 +79,9 @@ async def object_call(call: GraphCall) -> Answer:
         return await found[1](call, token, number)
     file = world.media.get(object_id)
     if file is not None and not edge and call.method in MEDIA_VERBS:
-        call.name, call.usage_id = "media", file.number.waba.id
+        call.name, call.usage_id = "media", file.waba.id
         await injected_fault(call)
-        _reach(call.token(), file.number.waba, call)
+        _reach(call.token(), file.waba, call)
         return await MEDIA_VERBS[call.method](call, file)
     await injected_fault(call)
     if not partner.is_system_user(call):
@@ -94,6 +97,8 @@ def _reach(token: Token, waba: Waba, call: GraphCall) -> None:
         raise missing_object(call.parts[0], call.method)
     if token.scenario.without_management and call.name not in MANAGEMENT_FREE:
         raise error_of(200, "(#200) Requires whatsapp_business_management permission to manage the object")
+    if call.name not in MANAGEMENT_FREE:
+        call.world.meter.call(call.world.settings, waba.id)
 
 
 def _me(call: GraphCall, token: Token) -> Answer:

@@ -1,21 +1,21 @@
 """One call of the Graph API: parameters, token, faults, answer headers, the log of calls. Knows no objects."""
 
 import asyncio
-import email
 import hashlib
 import hmac
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from email.message import Message
+from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
+from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
 from setuplinks.sandbox.broken_connection import Aborted
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, dead_token, error_of
+from setuplinks.sandbox.graph_params import read_params
 from setuplinks.sandbox.world import Token, World
 
 Answer = dict[str, Any]
@@ -48,6 +48,12 @@ class GraphCall:
         self.usage_id: str | None = None  # WABA whose limits this call counts against
         self.error_code: int | None = None
         self.fate: str | None = None  # `lost` or `cut`: carried out, but the answer does not arrive
+
+    async def close(self) -> None:
+        """Lets go of the files that came with it."""
+        for value in self.params.values():
+            if isinstance(value, UploadFile):
+                await value.close()
 
     def text(self, name: str) -> str:
         """A parameter as text; empty where it is missing."""
@@ -96,43 +102,6 @@ class GraphCall:
             if position in left:
                 left[position] -= 1
             raise error_of(fault.code, fault.message, fault.subcode, fault.status)
-
-
-async def read_params(request: Request) -> dict[str, Any]:
-    """Query, then form or JSON body over it. A body that is not what its type says is error 100."""
-    params: dict[str, Any] = dict(request.query_params)
-    if request.method in ("GET", "HEAD"):
-        return params
-    body = await request.body()
-    if not body:
-        return params
-    if "json" in request.headers.get("content-type", "") or body[:1] in (b"{", b"["):
-        try:
-            decoded = msgspec.json.decode(body)
-        except msgspec.DecodeError:
-            raise bad_parameter("Invalid JSON in the request body") from None
-        if isinstance(decoded, dict):
-            params |= decoded
-    elif request.headers.get("content-type", "").startswith("multipart/form-data"):
-        params |= _multipart(request.headers["content-type"], body)
-    else:
-        params |= dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
-    return params
-
-
-def _multipart(content_type: str, body: bytes) -> dict[str, Any]:
-    """A form with a file: texts as they are, the file as (type, bytes)."""
-    whole = email.message_from_bytes(b"Content-Type: " + content_type.encode("latin-1", "replace") + b"\r\n\r\n" + body)
-    found: dict[str, Any] = {}
-    for part in whole.get_payload() if whole.is_multipart() else []:
-        if not isinstance(part, Message):
-            continue
-        name = part.get_param("name", header="content-disposition")
-        raw = part.get_payload(decode=True)
-        content = raw if isinstance(raw, bytes) else b""
-        is_file = part.get_filename() is not None
-        found[str(name)] = (part.get_content_type(), content) if is_file else content.decode("utf-8", "replace")
-    return found
 
 
 async def injected_fault(call: GraphCall) -> None:
@@ -202,35 +171,75 @@ def usage_headers(call: GraphCall) -> dict[str, str]:
     return headers
 
 
-Handler = Callable[[GraphCall], Awaitable[Answer]]
+Handler = Callable[[GraphCall], Awaitable[Answer | Response]]
+JSON = "application/json; charset=UTF-8"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a call came to: an answer's parts, or a ready answer (a file), or none (the connection ends)."""
+
+    status: int
+    content: bytes = b""
+    media_type: str = JSON
+    headers: Mapping[str, str] = field(default_factory=dict)
+    ready: Response | None = None
+
+
+async def carried_out(call: GraphCall, handler: Handler) -> Outcome:
+    """Runs one call and writes it into the log, without its parameters."""
+    world = call.world
+    outcome = await _outcome(call, handler)
+    if call.fate is not None:
+        outcome = Outcome(NO_ANSWER, outcome.content if call.fate == "cut" else b"")
+    world.record(call.method, call.path, call.name, outcome.status, call.error_code)
+    return outcome
+
+
+async def _outcome(call: GraphCall, handler: Handler) -> Outcome:
+    try:
+        answer = await handler(call)
+        if isinstance(answer, Response):
+            return Outcome(answer.status_code, ready=answer)
+        return Outcome(200, msgspec.json.encode(answer))
+    except GraphError as error:
+        return _refused(call, error)
+    except BareAnswer as bare:
+        return Outcome(bare.status, bare.body.encode(), "text/html; charset=utf-8")
+    except Unanswered:
+        return Outcome(NO_ANSWER)
+
+
+def _refused(call: GraphCall, error: GraphError) -> Outcome:
+    call.error_code = error.code
+    headers: Mapping[str, str] = error.headers
+    if error.code == 190 or error.subcode in CODE_SUBCODES:
+        reason = "invalid_token" if error.code == 190 else "invalid_code"
+        headers = {"WWW-Authenticate": f'OAuth "Facebook Platform" "{reason}" "{error.message}"', **headers}
+    return Outcome(error.status, msgspec.json.encode(error.body()), JSON, headers)
 
 
 async def respond(request: Request, world: World, handler: Handler) -> Response:
-    """Runs one call and answers as Graph does; every call is logged without its parameters."""
+    """Answers one request as Graph does."""
     authorization = request.headers.get("authorization", "")
     bearer = authorization[7:].strip() if authorization[:7].lower() == "bearer " else None
     call = GraphCall(world, request.method, request.url.path, {}, bearer)
-    headers: Mapping[str, str] = {}
-    try:
+    call.base_url = str(request.base_url).rstrip("/")
+
+    async def handle(call: GraphCall) -> Answer | Response:
         call.params = await read_params(request)
         call.bearer = bearer or call.text("access_token") or None
-        call.base_url = str(request.base_url).rstrip("/")
-        answer, status = await handler(call), 200
-        content = msgspec.json.encode(answer)
-        media_type = "application/json; charset=UTF-8"
-    except GraphError as error:
-        content, status, call.error_code = msgspec.json.encode(error.body()), error.status, error.code
-        media_type, headers = "application/json; charset=UTF-8", error.headers
-        if error.code == 190 or error.subcode in CODE_SUBCODES:
-            reason = "invalid_token" if error.code == 190 else "invalid_code"
-            headers = {"WWW-Authenticate": f'OAuth "Facebook Platform" "{reason}" "{error.message}"', **headers}
-    except BareAnswer as bare:
-        content, status, media_type = bare.body.encode(), bare.status, "text/html; charset=utf-8"
-    except Unanswered:
-        world.record(request.method, request.url.path, call.name, NO_ANSWER, None)
-        return Aborted()
-    if call.fate is not None:
-        world.record(request.method, request.url.path, call.name, NO_ANSWER, call.error_code)
-        return Aborted(content if call.fate == "cut" else b"")
-    world.record(request.method, request.url.path, call.name, status, call.error_code)
-    return Response(content, status, {**usage_headers(call), **headers}, media_type)
+        return await handler(call)
+
+    try:
+        outcome = await carried_out(call, handle)
+    finally:
+        await call.close()
+    if outcome.status == NO_ANSWER:
+        return Aborted(outcome.content)
+    if outcome.ready is not None:
+        outcome.ready.headers.update(usage_headers(call))
+        return outcome.ready
+    return Response(
+        outcome.content, outcome.status, {**usage_headers(call), **outcome.headers}, media_type=outcome.media_type
+    )

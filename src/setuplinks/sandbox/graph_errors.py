@@ -76,6 +76,8 @@ TEXTS = {
     80007: "(#80007) There have been too many calls to this WhatsApp Business account. Wait a bit and try again.",
     130429: "(#130429) Rate limit hit",
     131000: "(#131000) Something went wrong",
+    131021: "(#131021) Recipient cannot be sender",
+    131030: "(#131030) Recipient phone number not in allowed list",
     131031: "(#131031) Business Account locked",
     131037: "(#131037) WhatsApp provided number needs display name approval before message can be sent",
     131042: "(#131042) Business eligibility payment issue",

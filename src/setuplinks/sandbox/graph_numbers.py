@@ -1,4 +1,4 @@
-"""A phone number and its edges: register with PIN memory, codes, coexistence sync, messages (contract 3.2 to 3.8)."""
+"""A phone number and its edges: register with PIN memory, codes, coexistence sync (contract 3.2 to 3.5)."""
 
 import secrets
 
@@ -6,7 +6,6 @@ from setuplinks.sandbox.graph_call import Answer, GraphCall
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, error_of
 from setuplinks.sandbox.graph_fields import NUMBER_DEFAULT, number_fields, shown
 from setuplinks.sandbox.graph_wabas import challenge
-from setuplinks.sandbox.telling import tell_statuses
 from setuplinks.sandbox.telling_sync import tell_sync
 from setuplinks.sandbox.world import Number, Token
 
@@ -135,57 +134,3 @@ async def smb_app_data(call: GraphCall, _token: Token, number: Number) -> Answer
     number.synced.add(kind)
     tell_sync(call.world, number, kind)
     return {"messaging_product": "whatsapp", "request_id": secrets.token_hex(12)}
-
-
-async def messages(call: GraphCall, _token: Token, number: Number) -> Answer:
-    """Text, template, any other content, and the read mark."""
-    if call.text("messaging_product") != "whatsapp":
-        raise bad_parameter("The parameter messaging_product is required.")
-    if call.text("status") == "read":
-        if not call.text("message_id").startswith("wamid."):
-            raise error_of(131009, "(#131009) Parameter value is not valid")
-        return {"success": True}
-    if number.platform_type == "NOT_APPLICABLE":
-        raise error_of(133010)
-    if number.name_status == "PENDING_REVIEW":
-        raise error_of(131037)
-    recipient, kind = call.required("to"), call.text("type") or "text"
-    content = call.params.get(kind)
-    if not isinstance(content, dict):
-        raise bad_parameter(f"The parameter {kind} is required.")
-    if kind == "text" and not content.get("body"):
-        raise bad_parameter("The parameter text['body'] is required.")
-    if kind == "template":
-        _check_template(number, content)
-    wa_id = "".join(char for char in recipient if char.isdigit())
-    message_id = "wamid." + secrets.token_urlsafe(36)
-    call.world.messages.append(
-        {
-            "id": message_id,
-            "phoneNumberId": number.id,
-            "to": wa_id,
-            "type": kind,
-            "content": content,
-            "at": call.world.clock.now(),
-        }
-    )
-    tell_statuses(call.world, number, message_id, wa_id, call.params.get("biz_opaque_callback_data"))
-    sent: Answer = {"id": message_id}
-    if kind == "template":
-        sent["message_status"] = "accepted"
-    return {"messaging_product": "whatsapp", "contacts": [{"input": recipient, "wa_id": wa_id}], "messages": [sent]}
-
-
-def _check_template(number: Number, content: Answer) -> None:
-    name, language = content.get("name"), content.get("language")
-    code = language.get("code") if isinstance(language, dict) else None
-    known = any(
-        t["name"] == name and t["language"] == code and t["status"] == "APPROVED" for t in number.waba.templates
-    )
-    if not known:
-        raise GraphError(
-            132001,
-            "(#132001) Template name does not exist in the translation",
-            status=404,
-            details=f"template name ({name}) does not exist in {code}",
-        )

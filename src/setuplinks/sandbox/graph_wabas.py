@@ -1,4 +1,4 @@
-"""A WABA and its edges: numbers, templates, our app's subscription with its override (contract 3.1 to 3.3)."""
+"""A WABA and its edges: numbers, our app's subscription with its override (contract 3.1 to 3.3)."""
 
 import secrets
 
@@ -10,7 +10,6 @@ from setuplinks.sandbox.graph_fields import NUMBER_DEFAULT, WABA_DEFAULT, number
 from setuplinks.sandbox.world import Token, Waba
 
 LISTED_STATUS = {"PENDING": "PENDING", "CONNECTED": "LINKED", "DISCONNECTED": "UNLINKED", "BANNED": "BANNED"}
-TEMPLATE_CATEGORIES = ("AUTHENTICATION", "MARKETING", "UTILITY")
 OVERRIDE_LIMIT = 200  # characters of an override address
 
 
@@ -33,40 +32,6 @@ async def phone_numbers(call: GraphCall, token: Token, waba: Waba) -> Answer:
         return listed if asked else listed | {"status": LISTED_STATUS.get(rows[number_id].status, "RESTRICTED")}
 
     return paged(call, ids, row)
-
-
-async def templates(call: GraphCall, _token: Token, waba: Waba) -> Answer:
-    rows = {str(t["id"]): t for t in waba.templates if call.text("name") in ("", t["name"])}
-    asked = [name.strip() for name in call.text("fields").split(",") if name.strip()]
-
-    def row(template_id: str) -> Answer:
-        return {k: v for k, v in rows[template_id].items() if not asked or k == "id" or k in asked}
-
-    return paged(call, list(rows), row)
-
-
-async def create_template(call: GraphCall, _token: Token, waba: Waba) -> Answer:
-    """Pending until Meta has reviewed it; a name stands once in each language."""
-    name, language, category = call.required("name"), call.required("language"), call.required("category").upper()
-    if category not in TEMPLATE_CATEGORIES:
-        raise bad_parameter("Param category must be one of {AUTHENTICATION, MARKETING, UTILITY}")
-    if any((t["name"], t["language"]) == (name, language) for t in waba.templates):
-        raise GraphError(
-            100, "Invalid parameter", subcode=2388024, user_title="Content in this language already exists"
-        )
-    made: Answer = {"id": call.world.next_id("16"), "status": "PENDING", "category": category}
-    waba.templates.append({"name": name, "language": language, "components": call.params.get("components", []), **made})
-    return made
-
-
-async def delete_template(call: GraphCall, _token: Token, waba: Waba) -> Answer:
-    """By name in all languages, or with `hsm_id` the one."""
-    name, template_id = call.required("name"), call.text("hsm_id")
-    kept = [t for t in waba.templates if t["name"] != name or (template_id and t["id"] != template_id)]
-    if len(kept) == len(waba.templates):
-        raise GraphError(100, "Invalid parameter", subcode=2593002, user_title="Message template not found")
-    waba.templates[:] = kept
-    return {"success": True}
 
 
 async def subscriptions(call: GraphCall, _token: Token, waba: Waba) -> Answer:

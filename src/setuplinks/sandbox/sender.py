@@ -60,7 +60,7 @@ class Sender:
         self._owed = 0.0  # duplicates that the share has summed up to
         self._tasks: set[asyncio.Task[None]] = set()
         self._session: aiohttp.ClientSession | None = None
-        world.clock.on_move = self._moved.set
+        world.clock.watchers.append(self._moved.set)
 
     async def start(self) -> None:
         timeout = aiohttp.ClientTimeout(total=15, connect=5)

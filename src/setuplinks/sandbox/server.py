@@ -1,5 +1,6 @@
 """Puts the sandbox together and runs it: `create_app` for tests, `serve` for the command line, `running` for both."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from setuplinks.core.embedded_server import EmbeddedServer
-from setuplinks.sandbox import control, control_app, control_telling, desk, dialog, home, oauth, sdk
+from setuplinks.sandbox import control, control_app, control_chats, control_telling, desk, dialog, home, oauth, sdk
 from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
 from setuplinks.sandbox.graph import object_call
 from setuplinks.sandbox.graph_call import Handler, respond
+from setuplinks.sandbox.graph_media import ATTACHMENTS, download
 from setuplinks.sandbox.pages import static_file
 from setuplinks.sandbox.sender import Sender
 from setuplinks.sandbox.telling import Teller
@@ -35,10 +37,14 @@ def create_app(config: SandboxConfig) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await sender.start()
+        agenda = asyncio.create_task(world.agenda.run())
         try:
             yield
         finally:
+            agenda.cancel()
+            await asyncio.gather(agenda, return_exceptions=True)
             await sender.stop()
+            world.spool.clear()
 
     def graph(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -56,7 +62,9 @@ def create_app(config: SandboxConfig) -> Starlette:
             *control.routes(world, sender),
             *desk.routes(world),
             *control_telling.routes(world),
+            *control_chats.routes(world),
             *control_app.routes(world),
+            Route(ATTACHMENTS, graph(download), methods=["GET"]),
             Route("/{version}/oauth/access_token", graph(oauth.access_token), methods=["GET", "POST"]),
             Route("/{version}/debug_token", graph(oauth.debug_token), methods=["GET"]),
             Route("/{version}/{path:path}", graph(object_call), methods=GRAPH_METHODS),

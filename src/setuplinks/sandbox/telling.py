@@ -1,4 +1,4 @@
-"""What Meta would tell of a number or an account: inbound messages, statuses, account updates (contract 4.3, 4.5).
+"""What Meta would tell of a number or an account, and where it goes; account updates (contract 4.3).
 
 Composes the values and chooses the address: the number's override, else the WABA's, else the app's own (contract 3.3).
 """
@@ -45,29 +45,6 @@ def message_id() -> str:
     return "wamid." + secrets.token_urlsafe(36)
 
 
-def tell_inbound(world: World, number: Number, wa_id: str | None, user_id: str | None, name: str, text: str) -> str:
-    """An end user writes to the number. Without `wa_id` it is one whom Meta names by a user id only. The wamid."""
-    who: Value = {"from": wa_id} if wa_id else {"from_user_id": user_id}
-    contact: Value = {"profile": {"name": name}} | ({"wa_id": wa_id} if wa_id else {}) | _user(user_id)
-    wamid = message_id()
-    message = {**who, "id": wamid, "timestamp": _stamp(world), "type": "text", "text": {"body": text}}
-    world.tell_of_number(number, "messages", {"contacts": [contact], "messages": [message]})
-    return wamid
-
-
-def _user(user_id: str | None) -> Value:
-    return {"user_id": user_id} if user_id else {}
-
-
-def tell_statuses(world: World, number: Number, wamid: str, wa_id: str, opaque: Any) -> None:
-    """A message that went out is `sent`, then `delivered`."""
-    more: Value = {} if opaque is None else {"biz_opaque_callback_data": opaque}
-    for status in ("sent", "delivered"):
-        told = {"id": wamid, "status": status, "timestamp": _stamp(world), "recipient_id": wa_id, **more}
-        told["pricing"] = {"billable": True, "pricing_model": "PMP", "category": "service"}
-        world.tell_of_number(number, "messages", {"statuses": [told]})
-
-
 def tell_account_update(world: World, waba: Waba, event: str, more: Value, *, with_waba_info: bool) -> None:
     """`account_update` to the app's own address, with what the event does at Meta. PARTNER_* carry the partner's
     portfolio as entry id; without `waba_info` a PARTNER_REMOVED names the number (contract 8.8)."""
@@ -112,7 +89,3 @@ def _move(waba: Waba, old: str, new: str) -> None:
     for number in waba.numbers:
         if number.status == old:
             number.status = new
-
-
-def _stamp(world: World) -> str:
-    return str(int(world.clock.now()))

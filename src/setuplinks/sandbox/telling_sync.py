@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from setuplinks.sandbox.conversations import Message, Person
 from setuplinks.sandbox.telling import message_id
 from setuplinks.sandbox.world import Number, World, digits_of
 
@@ -23,7 +24,7 @@ def tell_sync(world: World, number: Number, kind: str) -> None:
         error_data = {"details": DECLINED}
         world.tell_of_number(number, "history", {"history": [{"errors": [error | {"error_data": error_data}]}]})
     else:
-        _history(world, number)
+        tell_history(world, number)
 
 
 def _contacts(world: World, number: Number) -> None:
@@ -33,8 +34,8 @@ def _contacts(world: World, number: Number) -> None:
         world.tell_of_number(number, "smb_app_state_sync", {"state_sync": [told]})
 
 
-def _history(world: World, number: Number) -> None:
-    """Six chunks, each a webhook, then the media that one of the chats holds."""
+def tell_history(world: World, number: Number) -> int:
+    """Six chunks, each a webhook, then the media that one of the chats holds. How many chunks."""
     places = [(phase, order) for phase in PHASES for order in range(1, CHUNKS_OF_PHASE + 1)]
     chunks: list[Value] = []
     for position, (phase, order) in enumerate(places, 1):
@@ -48,6 +49,7 @@ def _history(world: World, number: Number) -> None:
     media: Value = {"from": PEOPLE[0][1], "id": message_id(), "timestamp": _at(world, DAYS[2]), "type": "image"}
     media["image"] = {"mime_type": "image/jpeg", "sha256": "0" * 64, "id": world.next_id("14")}
     world.tell_of_number(number, "history", {"messages": [media]})
+    return len(chunks)
 
 
 def _thread(world: World, number: Number, phase: int, position: int) -> Value:
@@ -61,7 +63,12 @@ def _thread(world: World, number: Number, phase: int, position: int) -> Value:
 
 def tell_echo(world: World, number: Number, to: str, text: str) -> str:
     """The business itself writes, in its phone's app. The wamid."""
-    wamid = message_id()
+    wamid, person = message_id(), Person(to)
+    held = world.conversations.find(number.id, to)
+    world.conversations.add(
+        Message(wamid, number.id, held.person if held else person, "app", "text", {"text": {"body": text}},
+                world.clock.now(), status="delivered")
+    )  # fmt: skip
     echo: Value = {"from": digits_of(number.display), "to": to, "id": wamid, "timestamp": _at(world, 0), "type": "text"}
     echo["text"] = {"body": text}
     world.tell_of_number(number, "smb_message_echoes", {"message_echoes": [echo]})

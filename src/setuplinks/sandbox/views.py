@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from setuplinks.sandbox.clock import rfc3339
+from setuplinks.sandbox.conversations import Chat, Message
 from setuplinks.sandbox.sender import Notification
 from setuplinks.sandbox.world import Business, Call, Number, Token, Waba, World
 
@@ -118,6 +119,33 @@ def notification(note: Notification) -> dict[str, Any]:
     }
 
 
+def message(record: Message) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "id": record.id,
+        "phoneNumberId": record.number_id,
+        "side": record.side,
+        "person": record.person.key,
+        "to": record.person.wa_id,
+        "type": record.kind,
+        "content": record.content[record.kind],
+        "at": rfc3339(record.at),
+        "status": record.status,
+        "errorCode": record.error,
+        "replyTo": record.reply_to,
+        "reactions": record.reactions,
+        "markedAsRead": record.seen,
+    }
+    return shown
+
+
+def chat(record: Chat, window_open: bool) -> dict[str, Any]:
+    return {
+        "person": {"waId": record.person.wa_id, "userId": record.person.user_id, "name": record.person.name},
+        "windowOpen": window_open,
+        "messages": [message(one) for one in record.messages],
+    }
+
+
 def state(world: World) -> dict[str, Any]:
     """Everything but secrets. Messages carry what was sent; codes are counted only."""
     return {
@@ -127,6 +155,6 @@ def state(world: World) -> dict[str, Any]:
         "partnerNumbers": [{"id": n.id, "displayPhoneNumber": n.display} for n in world.partner_numbers.values()],
         "tokens": [token(t) for t in world.tokens.values()],
         "codes": {"issued": len(world.codes), "used": sum(code.used for code in world.codes.values())},
-        "messages": list(world.messages),
+        "messages": [message(sent) for sent in world.conversations.sent()],
         "callCounts": dict(world.call_counts),
     }

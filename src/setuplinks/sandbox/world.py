@@ -10,11 +10,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from setuplinks.sandbox.agenda import Agenda
 from setuplinks.sandbox.app_state import WHATSAPP, WHATSAPP_FIELDS, settings_at_start, subscriptions_at_start
 from setuplinks.sandbox.bad_weather import Forecast
 from setuplinks.sandbox.clock import Clock
 from setuplinks.sandbox.config import SandboxConfig, Settings
+from setuplinks.sandbox.conversations import Conversations
+from setuplinks.sandbox.message_limits import Meter
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS, FlowError, Scenario
+from setuplinks.sandbox.spool import Kept, Spool
 
 CALLS_KEPT = 20_000
 SIGNUPS_KEPT = 5_000
@@ -74,18 +78,20 @@ class Number:
     override: dict[str, str] | None = None
     synced: set[str] = field(default_factory=set)
     sent_code: str | None = None
+    blocked: set[str] = field(default_factory=set)  # end users whom the business does not want to hear
     preverified: bool = False  # it was the partner's before the customer took it
 
 
 @dataclass(slots=True)
 class Media:
-    """An uploaded file; its content is not kept."""
+    """A file that was uploaded, or written by an end user. `number` is missing for a flow's file."""
 
     id: str
-    number: Number
+    waba: Waba
+    number: Number | None
     mime_type: str
-    sha256: str
-    size: int
+    content: Kept
+    filename: str | None = None
 
 
 @dataclass(slots=True)
@@ -191,6 +197,8 @@ class World:
     def __init__(self, config: SandboxConfig) -> None:
         self.config = config
         self.clock = Clock()
+        self.agenda = Agenda(self.clock)
+        self.spool = Spool()
         self.notify: Callable[[str, str, dict[str, Any]], None] = lambda _field, _entry_id, _value: None
         self.tell_of_number: Callable[[Number, str, dict[str, Any]], int] = lambda _number, _field, _value: 0
         self._counter = int(time.time() * 1000)  # ids never repeat over restarts: the service may remember older ones
@@ -220,7 +228,10 @@ class World:
         self.forecast = Forecast()
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.call_counts: Counter[str] = Counter()
-        self.messages: deque[dict[str, Any]] = deque(maxlen=CALLS_KEPT)
+        self.conversations = Conversations()
+        self.meter = Meter(self.clock)
+        self.agenda.clear()
+        self.spool.clear()
         self.last_secret: str | None = None
 
     def next_id(self, prefix: str) -> str:

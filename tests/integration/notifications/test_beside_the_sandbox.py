@@ -33,6 +33,8 @@ async def test_a_message_that_goes_out_is_told_as_sent_and_delivered(telling: Co
     [row] = await service.db.read("SELECT tenant_id, waba_id, token FROM credential")
     sealer = await service.parts.vault.tenant(row["tenant_id"])
     token = sealer.open(row["token"], "credential", row["waba_id"], "token").decode()
+    asked = {"from": "5493515550100", "text": "¿Están abiertos?"}
+    await service.sandbox.ask("POST", f"/sandbox/phone-numbers/{telling.number}/inbound", asked)
     text = {"messaging_product": "whatsapp", "to": "5493515550100", "text": {"body": "Hola"}}
     url = f"{service.sandbox.url}/v25.0/{telling.number}/messages"
     headers = {"Authorization": f"Bearer {token}"}

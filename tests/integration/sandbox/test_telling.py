@@ -95,19 +95,6 @@ async def test_nothing_comes_in_where_nobody_would_hear_it() -> None:
         assert (await meta.ask("POST", "/sandbox/phone-numbers/1/inbound", json=sent)).status == 404
 
 
-async def test_a_message_that_goes_out_is_sent_and_delivered() -> None:
-    async with scene() as (service, meta, customer):
-        text = {
-            "messaging_product": "whatsapp", "to": "+5493515550100", "text": {"body": "Hola"},
-            "biz_opaque_callback_data": "order-7",
-        }  # fmt: skip
-        answer = await meta.graph("POST", f"{customer.number}/messages", customer.token, json=text)
-        told = [(await service.next())[2]["statuses"][0] for _ in range(2)]
-    assert {one["status"] for one in told} == {"sent", "delivered"}
-    assert {one["id"] for one in told} == {answer.json["messages"][0]["id"]}
-    assert {(one["recipient_id"], one["biz_opaque_callback_data"]) for one in told} == {("5493515550100", "order-7")}
-
-
 async def test_the_numbers_override_goes_before_the_wabas_and_that_before_the_apps() -> None:
     async with scene() as (service, meta, customer):
         inbound = f"/sandbox/phone-numbers/{customer.number}/inbound"
