@@ -13,7 +13,7 @@ PYTEST := $(BIN)/pytest -n $(JOBS) --dist worksteal
 NOT_BROWSER := --ignore=tests/e2e
 
 .DEFAULT_GOAL := help
-.PHONY: help setup check format test test-other demo bench soak screenshots reference lock clean
+.PHONY: help setup check format test test-other demo bench soak faults screenshots reference lock clean
 
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,10 @@ bench: setup ## measure against the budgets; QUICK=1 leaves out the large tables
 
 soak: setup ## 1,000 signups against a bad Meta, N=40 for a few minutes; exit 1 where anything is lost or doubled
 	@$(BIN)/python -m benchmarks.soak --signups $(or $(N),1000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+
+faults: setup ## kill programs and databases and cut networks under load; exit 1 where anything is lost or doubled
+	@$(BIN)/python -m benchmarks.faults $(if $(N),--rounds $(N)) $(if $(RATE),--rate $(RATE)) $(if $(SEED),--seed $(SEED)) \
+		$(if $(ONLY),--only $(ONLY))
 
 screenshots: setup ## take the pictures of docs/screenshots anew
 	@scripts/system-packages

@@ -104,6 +104,46 @@ class PostgresServer:
         process.send_signal(how)
         process.wait(START_SECONDS)
 
+    def kill(self) -> None:
+        """Ends the server and each of its processes as a power cut would; `start` recovers what was committed."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        processes = [process.pid, *self._children(process.pid)]
+        process.send_signal(signal.SIGSTOP)  # or it starts new ones while they are killed one by one
+        for pid in reversed(processes):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait(START_SECONDS)
+        end = time.monotonic() + START_SECONDS
+        # The next server refuses to start while one of them still holds the shared memory.
+        while any(_lives(pid) for pid in processes[1:]):
+            if time.monotonic() > end:
+                raise TimeoutError("PostgreSQL's processes do not end")
+            time.sleep(0.01)
+
+    def kill_a_backend(self) -> bool:
+        """Kills one process that serves a client; the server then throws out everybody and recovers by itself.
+
+        False where none serves anybody.
+        """
+        if self._process is None:
+            return False
+        for pid in self._children(self._process.pid):
+            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            if b" 127.0.0.1(" in title:
+                os.kill(pid, signal.SIGKILL)
+                return True
+        return False
+
+    def _children(self, parent: int) -> list[int]:
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
+                    found.append(int(stat.parent.name))
+        return found
+
     def create_database(self, template: str = "template0") -> str:
         """Makes a database under a new name and returns its address."""
         name = f"t{os.getpid()}_{next(self._names)}"
@@ -145,6 +185,14 @@ class PostgresServer:
             return {"cwd": self.base}
         owner = pwd.getpwnam("postgres")
         return {"cwd": self.base, "user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+def _lives(pid: int) -> bool:
+    """False for one that has ended and that nobody has buried yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

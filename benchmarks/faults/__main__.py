@@ -1,0 +1,131 @@
+"""Faults under load; prints what was found and exits with 1 where anything was lost or doubled.
+
+Run: `python -m benchmarks.faults [--rounds 1] [--rate 40] [--only sqlite|postgres] [--seed 1] [--keep FOLDER]`. Meta
+tells at a steady rate; programs and databases are killed and networks cut, one strike after the other, each until all
+goes on by itself. Then everything is counted.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.faults.meta import Meta
+from benchmarks.faults.rounds import Struck, strike
+from benchmarks.faults.scene import Scene, staged
+from benchmarks.faults.strikes import planned
+from benchmarks.faults.verdicts import TABLES, Ended, all_of
+from benchmarks.soak.verdicts import Verdict
+from setuplinks.core.clock import SECOND
+from tests.support.postgres import PostgresServer, running_postgres
+
+SETTLE_SECONDS = 90.0
+FAR = 10 * SECOND  # what is due later than this is moved by the operator's `recover`
+
+
+async def faults(scene: Scene, rounds: int, rate: float, seed: int) -> tuple[list[Struck], list[Verdict], int]:
+    """The whole run: what each strike came to, what holds at the end, and how many deliveries `recover` moved."""
+    scene.meta = Meta(scene.url, scene.lines, rate)
+    scene.meta.start()
+    struck = [await strike(scene, one) for one in planned(scene, rounds, seed)]
+    await scene.meta.stop()
+    moved = await _settle(scene)
+    await scene.stop()
+    return struck, all_of(await ended(scene)), moved
+
+
+async def _settle(scene: Scene) -> int:
+    """Waits until nothing waits, or too long; what waits for minutes is moved, as an operator moves it."""
+    end, moved = time.monotonic() + SETTLE_SECONDS, 0
+    begun = (datetime.now(tz=UTC) - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    while time.monotonic() < end:
+        rows = await scene.rows("SELECT due_at, lease_until FROM delivery WHERE status = 'pending'")
+        rows += await scene.rows("SELECT due_at, lease_until FROM notification WHERE due_at IS NOT NULL")
+        if not rows:
+            break
+        far = time.time() * SECOND + FAR
+        if any(row["lease_until"] is None and row["due_at"] > far for row in rows):
+            for tenant in scene.tenants:
+                answer = await tenant.api.made(f"/admin/webhook-endpoints/{tenant.endpoint}/recover", {"since": begun})
+                moved += answer["recovered"]
+        await asyncio.sleep(1.0)
+    return moved
+
+
+async def ended(scene: Scene) -> Ended:
+    """What stands after the run."""
+    tables = {name: await scene.rows(sql) for name, sql in TABLES.items()}
+    logs = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in sorted(scene.folder.glob("*.log"))}
+    names = {tenant.id: tenant.name for tenant in scene.tenants}
+    return Ended(scene.telling.told, scene.receiver.arrivals, names, **tables, logs=logs)
+
+
+def shown(dialect: str, struck: list[Struck], found: list[Verdict], moved: int) -> str:
+    """One database's part of the answer."""
+    width = max(len(what) for what in (*(one.what for one in struck), *(one.what for one in found)))
+    lines = [f"{'strike':<{width}}  {'':<5}  lasted  200 again  told again  limit  memory  Meta was answered"]
+    for one in struck:
+        answers = ", ".join(f"{count} {_name(status)}" for status, count in sorted(one.answers.items(), key=str))
+        verdict, drained = "WRONG" if one.wrong else "ok", f"; {one.drained}" if one.drained else ""
+        lines.append(
+            f"{one.what:<{width}}  {verdict:<5}  {one.lasted:4.0f} s  {_seconds(one.meta_again)}  "
+            f"{_seconds(one.told_again):>10}  {one.limit:3.0f} s  {one.grew:+3.0f} MB  {answers or '-'}{drained}"
+        )
+        lines += [f"    {what}" for what in one.wrong[:10]]
+    lines.append("")
+    lines += [f"{v.what:<{width}}  {'ok' if not v.wrong else 'WRONG':<5}  {v.seen}" for v in found]
+    lines += [f"    {what}" for verdict in found for what in verdict.wrong[:10]]
+    lines.append(f"{dialect}: `recover` moved {moved} deliveries that would have waited for minutes")
+    return "\n".join(lines)
+
+
+def _name(status: int | None) -> str:
+    return "nothing" if status is None else str(status)
+
+
+def _seconds(value: float | None) -> str:
+    return "    never" if value is None else f"{value:7.1f} s"
+
+
+async def measured(folder: Path, server: PostgresServer | None, options: argparse.Namespace) -> bool:
+    """One database; True where nothing was wrong."""
+    began = time.perf_counter()
+    async with staged(folder, server, options.seed) as scene:
+        struck, found, moved = await faults(scene, options.rounds, options.rate, options.seed)
+        rate, took = f"{options.rate:g} notifications/s", time.perf_counter() - began
+        print(f"\n{len(struck)} strikes on {scene.dialect} at {rate}, seed {options.seed}, {took:.0f} s")
+        print(shown(scene.dialect, struck, found, moved), flush=True)
+    return not any(one.wrong for one in struck) and not any(one.wrong for one in found)
+
+
+def main() -> int:
+    """The exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=1, help="how often each fault strikes")
+    parser.add_argument("--rate", type=float, default=40.0, help="notifications a second")
+    parser.add_argument("--only", choices=("sqlite", "postgres"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="keeps databases and logs in this folder")
+    options = parser.parse_args()
+    base = options.keep or Path(tempfile.mkdtemp(prefix="setuplinks-faults-"))
+    good = True
+    try:
+        if options.only != "postgres":
+            good &= uvloop.run(measured(base / "sqlite", None, options))
+        if options.only != "sqlite":
+            with running_postgres(fsync=True) as server:
+                good &= uvloop.run(measured(base / "postgres", server, options))
+    finally:
+        if options.keep is None:
+            shutil.rmtree(base, ignore_errors=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
