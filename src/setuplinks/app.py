@@ -18,9 +18,10 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.outbound import Outbound
 from setuplinks.core.vault import Rewrapper, Vault
 from setuplinks.customers import api as customers_api
-from setuplinks.dashboard.pages import OperatorPages
+from setuplinks.dashboard.pages import Dashboard
 from setuplinks.doctor import api as doctor_api
 from setuplinks.doctor.desk import Desk
+from setuplinks.gateway.parts import GatewayParts
 from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.partner import Partner
@@ -74,7 +75,8 @@ from setuplinks.tenants.problem_answers import install_problem_handlers
 from setuplinks.tenants.routes import install
 from setuplinks.tenants.runner import AnswerEraser
 from setuplinks.webhooks import api as webhooks_api
-from setuplinks.webhooks.retention import Retention
+from setuplinks.webhooks.days import Days
+from setuplinks.webhooks.retention import Retention, kept_days
 from setuplinks.webhooks.runner import DeliveryRunner
 from setuplinks.webhooks.service import Events
 from setuplinks.whatsapp import api as whatsapp_api
@@ -106,6 +108,7 @@ class Service:
     live_health: LiveHealth
     number_pool: NumberPool
     recovery: Recovery
+    gateway: GatewayParts
     workers: Workers
 
     @property
@@ -121,6 +124,7 @@ class Service:
     async def start(self, *, workers: bool) -> None:
         """Opens what the requests need, and with `workers` begins to handle due rows."""
         await self.deps.auth.start()
+        await self.gateway.start()
         self.db.on_listen_lost(self.vault.forget)
         await self.vault.installation()
         if workers:
@@ -133,6 +137,7 @@ class Service:
         """Finishes what is under way; the database stays open, its opener closes it."""
         if workers:
             await self.workers.stop()
+        await self.gateway.stop()
         await self.deps.auth.settle()
         await self.graph.close()
         await self.outbound.close()
@@ -165,6 +170,10 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     authorisations = Authorisations(db, clock, Orphans(clock), questions, settings.meta_app_id)
     accounts = Accounts(clock, events, disconnects, settings.meta_app_id)
     router = Router(db, clock, events, accounts, authorisations)
+    kept = kept_days(
+        message_days=settings.retention_messages, event_days=settings.retention_events,
+        attempt_days=settings.retention_attempts,
+    )  # fmt: skip
     workers = Workers(
         db,
         [
@@ -181,19 +190,14 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
             PoolRunner(db, clock, partner),
             AnswerEraser(deps.idempotency, clock),
             Rewrapper(vault, clock),
-            Retention(
-                db,
-                clock,
-                message_days=settings.retention_messages,
-                event_days=settings.retention_events,
-                attempt_days=settings.retention_attempts,
-            ),
+            Days(db, clock, kept),
+            Retention(db, clock, kept),
         ],
     )
     return Service(
         settings, deps, clock, graph, outbound, events, links, visits, provisionings,
         questions, offboarding, disconnects, LiveHealth(db, clock, checks), NumberPool(db, clock, partner), recovery,
-        workers,
+        GatewayParts(settings, db, clock, vault, deps.auth, deps.idempotency, graph, disconnects), workers,
     )  # fmt: skip
 
 
@@ -244,7 +248,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     desk = Desk(service.settings, service.clock, service.db)
     # The order in which a request is held against the routes: the busiest first.
     landing, *pages = signup_routes.routes(room(service))
-    app.router.routes.insert(0, landing)
+    app.router.routes[:0] = [service.gateway.route, landing]
     install(app, SetupLinkRoutes(service.deps, service.links).router())
     app.router.routes.extend(pages)
     install(
@@ -264,7 +268,10 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
     callbacks = AppCallbacks(service.settings, service.db, service.clock, service.disconnects)
     app.router.routes.extend(callbacks.routes())
-    app.router.routes.extend(OperatorPages(service.deps, desk).routes())
+    dashboard = Dashboard(
+        service.deps, desk, service.links, service.provisionings, service.events, service.outbound
+    )  # fmt: skip
+    app.router.routes.extend(dashboard.routes())
     app.router.routes.extend(health_routes(app, service.db))
     return app
 

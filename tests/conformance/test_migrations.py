@@ -21,7 +21,7 @@ from setuplinks import migrations
 from setuplinks.core.db.errors import DatabaseAway, SchemaAhead, SchemaBehind
 from setuplinks.core.db.open import FILE_NAME, open_database
 from setuplinks.migrations.apply import HEAD, check_revision, migrate
-from setuplinks.migrations.schema import metadata
+from setuplinks.migrations.schema import catch_all, metadata
 from tests.support.ports import reserved_port
 from tests.support.postgres import PostgresServer
 
@@ -52,6 +52,9 @@ def schema_statements(dialect: Dialect) -> list[str]:
     made: list[str] = []
     for table in metadata.sorted_tables:
         made.append(str(CreateTable(table).compile(dialect=dialect)))
+        rest = catch_all(table)
+        if rest is not None and dialect.name == "postgresql":
+            made.append(rest)
         made.extend(str(CreateIndex(index).compile(dialect=dialect)) for index in table.indexes)
     return made
 

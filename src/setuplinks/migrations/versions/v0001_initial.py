@@ -26,6 +26,11 @@ def text(name: str, default: str | None = None, *, null: bool = False) -> sa.Col
     return sa.Column(name, sa.Text, nullable=null, server_default=default)
 
 
+def time_id(name: str) -> sa.Column[str]:
+    """A UUIDv7, sorted by its bytes."""
+    return sa.Column(name, sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False)
+
+
 def blob(name: str, *, null: bool = False) -> sa.Column[bytes]:
     """Bytes."""
     return sa.Column(name, sa.LargeBinary, nullable=null)
@@ -39,6 +44,12 @@ def real(name: str, *, null: bool = False) -> sa.Column[float]:
 def key(*names: str) -> sa.PrimaryKeyConstraint:
     """The primary key."""
     return sa.PrimaryKeyConstraint(*names)
+
+
+def split(table: str) -> None:
+    """The default partition of a table that PostgreSQL splits."""
+    if op.get_context().dialect.name == "postgresql":
+        op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
 
 
 def refers(columns: list[str], to: list[str]) -> sa.ForeignKeyConstraint:
@@ -66,10 +77,12 @@ def _first_tables() -> None:
     )
     op.create_index("api_key_hash", "api_key", ["hash"], unique=True)
     op.create_table("attempt",
-        num("tenant_id"), text("delivery_id"), num("number"), num("started_at"), num("duration_us"),
+        num("tenant_id"), time_id("delivery_id"), num("number"), num("started_at"), num("duration_us"),
         num("http_status", null=True), text("error", null=True), text("error_detail", null=True),
         text("address", null=True), blob("response_start", null=True), key("tenant_id", "delivery_id", "number"),
+        postgresql_partition_by="RANGE (delivery_id)",
     )
+    split("attempt")
     op.create_table("audit",
         num("tenant_id"), text("id"), num("at"), text("actor"), text("action"), text("object_kind"),
         text("object_id"), text("detail", "{}"), key("tenant_id", "id"),
@@ -114,7 +127,7 @@ def _first_tables() -> None:
 
 def _second_tables() -> None:
     op.create_table("delivery",
-        num("tenant_id"), text("id"), num("endpoint_id"), text("event_id"), text("event_type"), text("status"),
+        num("tenant_id"), time_id("id"), num("endpoint_id"), time_id("event_id"), text("event_type"), text("status"),
         num("attempts", "0"), num("due_at", null=True), num("lease_until", null=True), num("created_at"),
         num("ended_at", null=True), num("last_status", null=True), text("last_error", null=True), num("manual", "0"),
         num("lane", null=True), key("tenant_id", "id"),
@@ -132,13 +145,16 @@ def _second_tables() -> None:
     )
     op.create_index("endpoint_state_due", "endpoint_state", ["next_due"])
     op.create_table("event",
-        num("tenant_id"), text("id"), text("type"), num("created_at"), num("customer_id", null=True),
+        num("tenant_id"), time_id("id"), text("type"), num("created_at"), num("customer_id", null=True),
         num("phone_id", null=True), text("link_id", null=True), text("format", "events"), key("tenant_id", "id"),
+        postgresql_partition_by="RANGE (id)",
     )
+    split("event")
     op.create_table("event_payload",
-        num("tenant_id"), text("event_id"), num("customer_id", null=True), num("sealed", "0"), blob("body"),
-        key("tenant_id", "event_id"),
+        num("tenant_id"), time_id("event_id"), num("customer_id", null=True), num("sealed", "0"), blob("body"),
+        key("tenant_id", "event_id"), postgresql_partition_by="RANGE (event_id)",
     )
+    split("event_payload")
     op.create_table("id_counter",
         text("name"), num("next_id"), key("name"),
     )
@@ -149,9 +165,10 @@ def _second_tables() -> None:
     )
     op.create_index("idempotency_expires", "idempotency", ["expires_at"])
     op.create_table("message_payload",
-        num("tenant_id"), text("event_id"), num("customer_id", null=True), blob("body"),
-        key("tenant_id", "event_id"),
+        num("tenant_id"), time_id("event_id"), num("customer_id", null=True), blob("body"),
+        key("tenant_id", "event_id"), postgresql_partition_by="RANGE (event_id)",
     )
+    split("message_payload")
     op.create_table("notification",
         text("id"), num("received_at"), blob("body_hash"), blob("body"), text("status"), num("due_at", null=True),
         num("lease_until", null=True), num("tries", "0"), num("handled_at", null=True),
@@ -163,13 +180,13 @@ def _second_tables() -> None:
         num("tenant_id"), blob("hash"), text("event_id", null=True), num("created_at"), key("tenant_id", "hash"),
     )
     op.create_index("notification_item_created", "notification_item", ["created_at"])
+
+
+def _third_tables() -> None:
     op.create_table("notification_mention",
         text("notification_id"), text("meta_id"), key("notification_id", "meta_id"),
     )
     op.create_index("notification_mention_id", "notification_mention", ["meta_id"])
-
-
-def _third_tables() -> None:
     op.create_table("offboarding",
         num("tenant_id"), num("id"), text("meta_waba_id"), blob("token", null=True), text("status"),
         text("deregister", ""), num("due_at", null=True), num("lease_until", null=True), num("tries", "0"),
@@ -218,13 +235,13 @@ def _third_tables() -> None:
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
     )
+
+
+def _fourth_tables() -> None:
     op.create_table("setup_link_step",
         num("tenant_id"), text("link_id"), text("id"), num("at"), text("kind"), text("detail", "{}"),
         key("tenant_id", "link_id", "id"),
     )
-
-
-def _fourth_tables() -> None:
     op.create_table("tenant",
         num("id"), text("name"), text("status", "active"), text("theme", "{}"),
         text("default_success_url", null=True), text("default_failure_url", null=True),
@@ -269,6 +286,9 @@ def _fourth_tables() -> None:
     op.create_index("setup_link_due", "setup_link", ["due_at"])
     op.create_index("setup_link_id", "setup_link", ["id"], unique=True)
     op.create_index("setup_link_list", "setup_link", ["tenant_id", "created_at", "id"])
+
+
+def _fifth_tables() -> None:
     op.create_table("waba",
         num("tenant_id"), num("id"), num("customer_id"), text("meta_waba_id"), text("name", null=True),
         text("currency", null=True), text("timezone_id", null=True), text("business_id", null=True),
@@ -279,9 +299,6 @@ def _fourth_tables() -> None:
     op.create_index("waba_directory", "waba", ["meta_waba_id"])
     op.create_index("waba_id", "waba", ["id"], unique=True)
     op.create_index("waba_meta", "waba", ["tenant_id", "customer_id", "meta_waba_id"], unique=True)
-
-
-def _fifth_tables() -> None:
     op.create_table("phone_number",
         num("tenant_id"), num("id"), num("customer_id"), num("waba_id"), text("meta_waba_id"),
         text("meta_phone_number_id"), text("display_phone_number", null=True),

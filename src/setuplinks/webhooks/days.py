@@ -1,0 +1,131 @@
+"""PostgreSQL's days: events, payloads and attempts stand in one partition a day, made ahead and dropped whole.
+
+Owns the statements that make and drop a day, and the runner that does it. It does not own how long a table is kept
+(`retention`), nor SQLite, which has no partitions. A row whose day has no partition goes to the table's default one, so
+that a clock that is wrong loses nothing; rows in there are never moved, and `retention` prunes them.
+"""
+
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND, Clock
+from setuplinks.core.db.database import Database
+from setuplinks.core.logs import act
+from setuplinks.core.problems import Problem
+from setuplinks.webhooks.retention import DAILY, KEYS, before
+
+log = logging.getLogger("setuplinks.webhooks")
+
+AHEAD = 2
+"""Days that are made after today's: so long may all workers be away before rows go to the default partition."""
+LOOK_EVERY = HOUR
+TRY_AGAIN = MINUTE
+
+_NAME = re.compile(rf"({'|'.join(DAILY)})_d(\d{{8}})", re.ASCII)
+_MADE = (
+    "SELECT c.relname AS name, CASE WHEN i.inhparent IS NULL THEN 0 ELSE 1 END AS attached "  # noqa: S608
+    "FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid WHERE c.relkind = 'r' "
+    "AND c.relnamespace = (SELECT relnamespace FROM pg_catalog.pg_class WHERE oid = CAST('event' AS regclass)) "
+    f"AND c.relname ~ '^({'|'.join(DAILY)})_d[0-9]{{8}}$'"
+)
+
+# While one of these waits for a lock, or reads the default partition under it, others wait behind it: never for long.
+# One process at a time, by a number that nothing else on the server locks; what was read before it is looked at again.
+_ALONE = (
+    "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'; "
+    "DO $$ BEGIN IF NOT pg_try_advisory_xact_lock(7268417310) THEN RETURN; END IF; {step} END $$"
+)
+# ATTACH, unlike CREATE TABLE … PARTITION OF, lets the table be read and written meanwhile.
+_MAKE = (
+    "IF to_regclass('{name}') IS NULL "
+    "AND NOT EXISTS (SELECT 1 FROM {table}_default WHERE {key} >= '{first}' AND {key} < '{end}') THEN "
+    "CREATE TABLE {name} (LIKE {table} INCLUDING ALL); "
+    "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}'); END IF;"
+)
+# Two steps: the table's lock is held for the first alone, and removing the files of a big day takes a while.
+_IS_PART = "EXISTS (SELECT 1 FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass('{name}'))"
+_DETACH = f"IF {_IS_PART} THEN ALTER TABLE {{table}} DETACH PARTITION {{name}}; END IF;"
+_DROP = f"IF NOT {_IS_PART} THEN DROP TABLE IF EXISTS {{name}}; END IF;"
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One table's day, from midnight UTC (µs). Not attached: a process died between the two steps of dropping it."""
+
+    table: str
+    begins: int
+    attached: bool = True
+
+    @property
+    def date(self) -> str:
+        """As `20260518`."""
+        return f"{datetime.fromtimestamp(self.begins // SECOND, UTC):%Y%m%d}"
+
+    @property
+    def name(self) -> str:
+        """Its partition: `event_d20260518`."""
+        return f"{self.table}_d{self.date}"
+
+    def statement(self, step: str) -> str:
+        """SQL that makes, detaches or drops it."""
+        first, end = before(self.begins), before(self.begins + DAY)
+        asked = step.format(name=self.name, table=self.table, key=KEYS[self.table], first=first, end=end)
+        return _ALONE.format(step=asked)
+
+
+class Days:
+    """One of the worker's runners, in any number of processes at once; it looks once an hour. `kept` from `kept_days`.
+
+    What somebody else has locked is tried again after a minute. A day of which the default partition has rows already
+    gets no partition: they are few, and while they were moved an erasure could miss them.
+    """
+
+    name = "days"
+    channel = "days"
+
+    def __init__(self, db: Database, clock: Clock, kept: Mapping[str, int]) -> None:
+        self._db, self._clock, self._kept = db, clock, kept
+        self._look_at = 0
+
+    async def run_once(self) -> int:
+        """Drops the days that are over, makes today's and the next ones; how many statements that took."""
+        now = self._clock.now()
+        if self._db.dialect != "postgres" or now < self._look_at:
+            return 0
+        self._look_at = now + TRY_AGAIN
+        made = await self.made()
+        steps = [(day, step) for day in made if self._over(day, now) for step in (_DETACH, _DROP)]
+        known, today = {day.name for day in made}, now // DAY * DAY
+        ahead = [Day(table, today + number * DAY) for table in DAILY for number in range(AHEAD + 1)]
+        steps += [(day, _MAKE) for day in ahead if day.name not in known]
+        results = [await self._done(day, step) for day, step in steps]
+        if all(results):
+            self._look_at = now + LOOK_EVERY
+        return sum(results)
+
+    async def made(self) -> list[Day]:
+        """The days that there are, of all tables."""
+        found: list[Day] = []
+        for row in await self._db.read(_MADE):
+            if named := _NAME.fullmatch(row["name"]):
+                begins = datetime.strptime(named[2], "%Y%m%d").replace(tzinfo=UTC)
+                found.append(Day(named[1], round(begins.timestamp()) * SECOND, bool(row["attached"])))
+        return found
+
+    def _over(self, day: Day, now: int) -> bool:
+        """True once its last row is as old as the setting says; one that was detached never comes back."""
+        return not day.attached or day.begins + DAY <= now - self._kept[day.table] * DAY
+
+    async def _done(self, day: Day, step: str) -> bool:
+        try:
+            await self._db.bulk(day.statement(step))
+        except Problem as problem:
+            words = {"table": day.table, "day": day.date, "why": problem.code, "detail": problem.detail}
+            act(log, "retention.day_waits", logging.WARNING, **words)
+            return False
+        if step is _DROP:
+            act(log, "retention.day_dropped", table=day.table, day=day.date)
+        return True
