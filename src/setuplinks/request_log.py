@@ -1,6 +1,6 @@
 """One log line and one count for each request, by its route's template: never a query string, never a secret.
 
-Owns the ASGI middleware. Static files and health checks are counted, not logged.
+Owns the ASGI middleware. Static files, health checks and the gateway's calls are counted, not logged.
 """
 
 import logging
@@ -13,7 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from setuplinks.core import metrics
 from setuplinks.core.logs import act
 
-QUIET = ("/static/", "/healthz", "/readyz", "/metrics")
+GATEWAY = "/graph/"
+QUIET = ("/static/", "/healthz", "/readyz", "/metrics", GATEWAY)  # the gateway writes a line of its own
 SIGNUP = "/signup/"
 
 log = logging.getLogger("setuplinks.http")
@@ -66,21 +67,39 @@ def _template(scope: Scope) -> str:
     if route is not None and hasattr(route, "path"):
         return str(route.path)
     path: str = scope["path"]
+    if path.startswith(GATEWAY):
+        return "/graph"
     if path.startswith(SIGNUP):
         rest = path[len(SIGNUP) :].partition("/")
         known = rest[2] if rest[2] in KNOWN else "…"
         return SIGNUP + "{link}" + (f"/{known}" if rest[1] else "")
     if path.startswith(f"{DELETION}/"):
         return f"{DELETION}/{{code}}"
+    if path.startswith(f"{DASHBOARD}/"):
+        return _of_dashboard(path)
     return path if path in PLAIN else "/static" if path.startswith("/static/") else "unmatched"
 
 
+def _of_dashboard(path: str) -> str:
+    """A page of the dashboard without its ids; what is not known keeps no word of the address."""
+    parts = path.removeprefix(f"{DASHBOARD}/").split("/")
+    if len(parts) == 1:
+        return path if parts[0] in DASHBOARD_PAGES else f"{DASHBOARD}/{{tenant}}"
+    room = parts[1] if parts[1] in DASHBOARD_ROOMS else "…"
+    verb = f"/{parts[3]}" if len(parts) == 4 and parts[3] in DASHBOARD_VERBS else ""
+    return f"{DASHBOARD}/{{tenant}}/{room}" + ("/{id}" if len(parts) > 2 else "") + verb
+
+
 DELETION = "/meta/data-deletion"
+DASHBOARD = "/dashboard"
+DASHBOARD_PAGES = frozenset({"sign-in", "sign-out", "tenants", "doctor"})
+DASHBOARD_ROOMS = frozenset({"links", "deliveries", "endpoints"})
+DASHBOARD_VERBS = frozenset({"withdraw", "send-again", "test", "enable", "recover", "replay"})
 KNOWN = frozenset(
     {"opened", "renew", "leave", "start", "authorize", "page", "status", "not-mine", "complete", "cancel"}
 )
 PLAIN = frozenset(
     {"/healthz", "/readyz", "/metrics", "/docs", "/openapi.json", "/meta/callback", "/meta/notifications"}
     | {"/meta/deauthorize", DELETION}
-    | {"/operator", "/operator/sign-in", "/operator/sign-out", "/operator/doctor"}
+    | {DASHBOARD, "/operator", "/operator/sign-in", "/operator/doctor"}
 )

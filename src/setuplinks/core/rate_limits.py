@@ -44,17 +44,24 @@ class RateLimits:
         return (window - now % window) // SECOND + 1
 
     def address(self, request: Request) -> str:
-        """Who asks: the peer, or what a trusted proxy says of it (the last address that is not itself a proxy)."""
+        """Who asks, as it is counted: of an IPv6 subscriber behind a proxy the /64."""
+        found = client_address(request, self._proxies)
         peer = request.client.host if request.client else "127.0.0.1"
-        if not self._proxies or not _within(_address_in(peer), self._proxies):
-            return peer
-        # All of them: a proxy may add a line of its own below the one that the client made up.
-        lines = ",".join(request.headers.getlist("x-forwarded-for"))
-        for part in reversed([part for part in lines.split(",") if part.strip()]):
-            address = _address_in(part)
-            if not _within(address, self._proxies):
-                return "unknown" if address is None else _counted(address)
-        return "unknown"  # a trusted proxy on loopback is no reason to exempt whoever stands behind it
+        return found if found == peer else _counted(_address_in(found)) or found
+
+
+def client_address(request: Request, proxies: tuple[Network, ...]) -> str:
+    """Who asks: the peer, or what a trusted proxy says of it (the last address that is not itself a proxy)."""
+    peer = request.client.host if request.client else "127.0.0.1"
+    if not proxies or not _within(_address_in(peer), proxies):
+        return peer
+    # All of them: a proxy may add a line of its own below the one that the client made up.
+    lines = ",".join(request.headers.getlist("x-forwarded-for"))
+    for part in reversed([part for part in lines.split(",") if part.strip()]):
+        address = _address_in(part)
+        if not _within(address, proxies):
+            return "unknown" if address is None else str(address)
+    return "unknown"  # a trusted proxy on loopback is no reason to exempt whoever stands behind it
 
 
 def _is_loopback(address: str) -> bool:
@@ -77,8 +84,10 @@ def _address_in(text: str) -> Address | None:
         return None
 
 
-def _counted(address: Address) -> str:
+def _counted(address: Address | None) -> str | None:
     """What is counted together: an IPv4 address, and the /64 that one IPv6 subscriber has all addresses of."""
+    if address is None:
+        return None
     if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
         return str(ipaddress.ip_network((address, 64), strict=False).network_address)
     return str(address)

@@ -18,6 +18,7 @@ from setuplinks.customers import store
 from setuplinks.customers.models import Customer, ExternalIdTaken
 from setuplinks.tenants import audit
 from setuplinks.tenants import service as tenants
+from setuplinks.tenants.auth import CHANNEL as KEYS
 
 NAME_LIMIT = 200
 EXTERNAL_ID_LIMIT = 255
@@ -73,6 +74,8 @@ async def update(tx: Unit, tenant_id: int, customer_id: int, wish: Wish, *, now:
         await _refuse_taken(tx, new)
     new = replace(new, version=old.version + 1, updated_at=now)
     store.update(tx, RaceLost(), new, old.version)
+    if new.status != old.status:
+        tx.wake(KEYS)  # a suspended customer's keys stop at once
     audit.add(tx, now, tenant_id, actor, "customer.updated", "customer", customer_id, {"changed": changed})
     return new
 

@@ -93,8 +93,8 @@ def cut_off(*, repeatable: bool) -> Refusal:
             transient=True,
         )  # fmt: skip
     return Refusal(
-        504, meta.UNKNOWN, "An unknown error occurred: Meta did not answer in time, so it is not known whether this was "
-        "done.", details="Look for its status or its effect before you send it again; it may be there already.",
+        504, meta.UNKNOWN, "An unknown error occurred: Meta did not answer in time, so it is not known whether this "
+        "was done.", details="Look for its status or its effect before you send it again; it may be there already.",
     )  # fmt: skip
 
 

@@ -25,15 +25,13 @@ WABAS = (
 )
 _DEAD = ", ".join(f"'{reason}'" for reason in (*TOKEN_REASONS, "app_removed"))
 # The token, and of the customer's connected numbers how many live and how many were cut off for the token's sake.
-CREDENTIAL = (
-    "SELECT k.token, k.version, "
+CREDENTIAL = (  # what is set in are constants
+    "SELECT k.token, k.version, "  # noqa: S608
     "(SELECT COUNT(*) FROM phone_number p WHERE p.tenant_id = k.tenant_id AND p.waba_id = k.waba_id "
     "AND p.status IN ('pending', 'active')) AS alive, "
     "(SELECT MIN(p.disconnect_reason) FROM phone_number p WHERE p.tenant_id = k.tenant_id AND p.waba_id = k.waba_id "
-    f"AND p.status = 'disconnected' AND p.disconnect_reason IN ({_DEAD})) AS dead "  # noqa: S608 - constants
+    f"AND p.status = 'disconnected' AND p.disconnect_reason IN ({_DEAD})) AS dead "
     "FROM credential k WHERE k.tenant_id = $1 AND k.waba_id = $2"
 )
 # A tenant's numbers that could have a file whose number nobody names; one more than is asked about.
-NUMBERS_OF_TENANT = (
-    "SELECT meta_phone_number_id FROM connected_number WHERE tenant_id = $1 ORDER BY phone_id LIMIT $2"
-)
+NUMBERS_OF_TENANT = "SELECT meta_phone_number_id FROM connected_number WHERE tenant_id = $1 ORDER BY phone_id LIMIT $2"

@@ -32,6 +32,13 @@ SUBSCRIPTION = "subscribed_apps"
 NUMBERS = "phone_numbers"
 USERS = "assigned_users"
 TEMPLATES = "message_templates"
+Made = Literal["media", "template", "flow"]
+# (object, edge) → what a POST there makes; its answer carries the new id.
+MAKES: dict[tuple[str, str], Made] = {
+    ("phone_number", "media"): "media",
+    ("waba", TEMPLATES): "template",
+    ("waba", "flows"): "flow",
+}
 OF_A_FLOW = frozenset({"assets", "publish", "deprecate", "versions", "migrate"})
 
 _VERSION = rb"v[0-9]{1,3}(?:\.[0-9]{1,2})?"

@@ -75,6 +75,7 @@ class AppCallbacks:
             async with self._db.transaction() as tx:
                 for tenant_id, waba_id in cut:
                     tx.add(whatsapp.ERASE_CREDENTIAL, tenant_id, waba_id)  # the token, and whose it was
+                    tx.wake(whatsapp.CREDENTIALS)
                 tx.add(store.ADD_DELETION, code, self._clock.now())
         except ValueError as error:
             return _refused("meta.data_deletion_refused", error)

@@ -90,6 +90,7 @@ class Finisher:
             owner = (run.tenant_id, waba.id)
             # The grant is as old as the run: what Meta tells meanwhile (a removal) is news of this one.
             tx.add(whatsapp.PUT_CREDENTIAL, *owner, sealed, run.token_expires_at, run.started_at, run.facts.user_id)
+            tx.wake(whatsapp.CREDENTIALS)
             orphans.connected(tx, waba.meta_waba_id, now)
         chosen = await self._write_numbers(done, {waba.meta_waba_id: waba for waba, _ in wabas})
         for waba, is_new in wabas:

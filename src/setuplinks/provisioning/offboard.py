@@ -190,6 +190,7 @@ class Offboarding:
         sealed = installation.seal(token, "offboarding", row_id, "token")
         if closes:
             tx.add(whatsapp.ERASE_CREDENTIAL, tenant_id, waba_id)
+            tx.wake(whatsapp.CREDENTIALS)
         tx.add(store.ADD_OFFBOARDING, tenant_id, row_id, meta_waba_id, sealed, " ".join(deregister), now)
         tx.wake(CHANNEL)
 

@@ -12,6 +12,9 @@ from setuplinks.core.db.unit import Row, Unit
 from setuplinks.whatsapp.expiry import FIRST_WORD
 from setuplinks.whatsapp.models import NumberMoved, NumberTaken, PhoneNumber, Waba
 
+CREDENTIALS = "credentials"
+"""The channel that is woken where a token, or what a number is, has changed: what is kept of them is forgotten."""
+
 _NUMBER = (
     "SELECT p.*, c.token_expires_at FROM phone_number p "
     "LEFT JOIN credential c ON c.tenant_id = p.tenant_id AND c.waba_id = p.waba_id "
@@ -185,6 +188,8 @@ def change_number(tx: Unit, found: PhoneNumber, now: int, values: dict[str, Any]
         "WHERE tenant_id = $1 AND id = $2 AND version = $3"
     )
     row = [_column(name, value) for name, value in values.items()]
+    if "status" in values or "waba_id" in values:
+        tx.wake(CREDENTIALS)
     tx.must(NumberMoved(), text, found.tenant_id, found.id, found.version, now, *row)
 
 

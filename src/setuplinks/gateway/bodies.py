@@ -1,0 +1,195 @@
+"""A request's body: read whole where it says something, handed on as it comes where it is a file.
+
+Owns the size up to which a body is kept, and the watch over the parts of a long one. What parameters mean is
+`meta/gateway_params`.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from starlette.types import Message, Receive
+
+from setuplinks.gateway import refusals
+from setuplinks.meta import gateway_params as params
+from setuplinks.meta.gateway_language import GraphPath
+from setuplinks.meta.gateway_params import NONE, Parameters
+
+MOST_KEPT = 4 * 1024 * 1024  # a body without a file
+SMALL_FILE = 256 * 1024  # is sent in one go
+LONGEST_HEAD = 16 * 1024  # of one part
+_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,200})"?', re.IGNORECASE)
+_HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """`kept` in one piece, or `stream` where it is handed on; `said` are its parameters as far as they are known."""
+
+    kept: bytes = b""
+    stream: "Stream | None" = None
+    said: Parameters = NONE
+
+
+class _Parts:
+    """Watches a multipart body for the names of its parts, however it is cut into chunks."""
+
+    def __init__(self, boundary: str) -> None:
+        self._line = b"--" + boundary.encode("latin-1")
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The names of the parts that begin here. Raises Refusal for a head that does not end."""
+        names: list[str] = []
+        text, at = self._rest + chunk, 0
+        while (begins := text.find(self._line, at)) >= 0:
+            ends = _HEAD_ENDS.search(text, begins, begins + LONGEST_HEAD)
+            if ends is None:
+                if len(text) - begins > LONGEST_HEAD:
+                    raise refusals.bad_request("A part of the multipart body has a head that is too long.")
+                self._rest = text[begins:]
+                return names
+            names += params.part_names(text[begins + len(self._line) : ends.start()])
+            at = ends.end()
+        self._rest = text[max(at, len(text) - len(self._line) + 1) :]
+        return names
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes], path: GraphPath) -> Body:
+    """The body of a call. Raises Refusal for one that cannot be passed on."""
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise refusals.bad_request("A compressed body is not taken here; send it plain.")
+    kind = headers.get(b"content-type", b"").decode("latin-1").strip()
+    bare = kind.partition(";")[0].lower()
+    first = await _next(receive)
+    chunk, more = first.get("body", b""), first.get("more_body", False)
+    if not more and not chunk:
+        return Body()
+    if path.takes_files and (bare == "multipart/form-data" or not _is_text(bare)):
+        told = headers.get(b"content-length", b"")
+        length = int(told) if told.isdigit() else None
+        return await _file(receive, chunk, more, kind if bare == "multipart/form-data" else "", length)
+    whole = await _whole(receive, chunk, more)
+    if bare == "multipart/form-data":
+        return _form_with_parts(whole, _boundary(kind))
+    if bare == "application/json" or bare.endswith("+json") or (not bare and whole[:1] in {b"{", b"["}):
+        try:
+            said = params.read_json(whole)
+        except ValueError as error:
+            raise refusals.bad_request(f"Invalid JSON: {error}.") from None
+        return Body(said.rest, None, said)
+    if bare in {"", "application/x-www-form-urlencoded"}:
+        said = params.read_pairs(whole)
+        return Body(said.rest, None, said)
+    raise refusals.bad_request("Send JSON, a form or multipart/form-data.", status=415)
+
+
+def _is_text(bare: str) -> bool:
+    return bare in {"application/x-www-form-urlencoded", "application/json"} or bare.endswith("+json")
+
+
+def _boundary(kind: str) -> str:
+    found = _BOUNDARY.search(kind)
+    if found is None:
+        raise refusals.bad_request("The multipart body names no boundary.")
+    return found[1]
+
+
+async def _next(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ConnectionAbortedError("the client went away")
+    return message
+
+
+async def _whole(receive: Receive, chunk: bytes, more: bool) -> bytes:
+    parts, size = [chunk], len(chunk)
+    while more:
+        message = await _next(receive)
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        size += len(chunk)
+        if size > MOST_KEPT:
+            raise refusals.bad_request(f"A body without a file has at most {MOST_KEPT:,} bytes.", status=413)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+async def _file(receive: Receive, chunk: bytes, more: bool, kind: str, length: int | None) -> Body:
+    """The first part of a file; whole where it is small. A form's own fields usually stand before its file."""
+    parts = [chunk]
+    size = len(chunk)
+    while more and size < SMALL_FILE:
+        message = await _next(receive)
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        parts.append(chunk)
+        size += len(chunk)
+    head = b"".join(parts)
+    boundary = _boundary(kind) if kind else None
+    if not more:
+        return _form_with_parts(head, boundary) if boundary else Body(head)
+    if boundary is None:
+        return Body(b"", Stream(receive, head, length, None))
+    known = _form_with_parts(head, boundary)
+    watch = _Parts(boundary)
+    watch.feed(known.kept)
+    left = None if length is None else length - len(head) + len(known.kept)
+    return Body(b"", Stream(receive, known.kept, left, watch), known.said)
+
+
+class Stream:
+    """A long body: what was read of it, then what comes; to be read once.
+
+    `length` in bytes, None where the client did not say. `refused` is why it ended before Meta had all of it.
+    """
+
+    def __init__(self, receive: Receive, head: bytes, length: int | None, watch: _Parts | None) -> None:
+        self._receive, self._head, self._watch = receive, head, watch
+        self.length = length
+        self.refused: refusals.Refusal | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """The chunks. A part that may not be there ends the call before Meta has all of it."""
+        yield self._head
+        more = True
+        while more:
+            message = await _next(self._receive)
+            chunk, more = message.get("body", b""), message.get("more_body", False)
+            if self._watch is not None:
+                self._look(self._watch, chunk)
+            if chunk:
+                yield chunk
+
+    def _look(self, watch: _Parts, chunk: bytes) -> None:
+        try:
+            for name in watch.feed(chunk):
+                if name in params.MUST_COME_FIRST:
+                    raise refusals.bad_request(f"The part {name} has to stand before the file.")
+        except refusals.Refusal as refused:
+            self.refused = refused
+            raise
+
+
+def _form_with_parts(body: bytes, boundary: str) -> Body:
+    """A multipart body (or its beginning) without the part that carries the key."""
+    line = b"--" + boundary.encode("latin-1")
+    names: set[str] = set()
+    fields: list[str] = []
+    token = None
+    at = body.find(line)
+    while at >= 0:
+        following = body.find(line, at + len(line))
+        head = _HEAD_ENDS.search(body, at, min(at + LONGEST_HEAD, len(body)))
+        if head is None:
+            break
+        named = params.part_names(body[at + len(line) : head.start()])
+        names.update(named)
+        value = body[head.end() : following if following >= 0 else len(body)].rstrip(b"\r\n")
+        if params.FIELDS in named:
+            fields.append(value.decode("utf-8", "replace"))
+        if params.TOKEN in named:
+            if following < 0:
+                raise refusals.bad_request("The part access_token has to stand before the file.")
+            token = value.decode("utf-8", "replace")
+            body, following = body[:at] + body[following:], at
+        at = following
+    return Body(body, None, Parameters(body, token, frozenset(names - {params.TOKEN}), tuple(fields)))

@@ -1,0 +1,150 @@
+"""Graph's parameters, wherever they stand: which ones carry a token, which name another object or another call.
+
+Owns the names and the reading of queries, forms and the part names of multipart bodies. Graph reads names as PHP does:
+leading spaces are cut, dots and spaces are underscores, brackets begin an index.
+
+https://developers.facebook.com/docs/graph-api/batch-requests
+https://developers.facebook.com/docs/graph-api/guides/field-expansion
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+TOKEN = "access_token"  # noqa: S105 - a parameter's name
+FIELDS = "fields"
+PIN = "pin"
+CALLBACK = "override_callback_uri"
+WEBHOOKS = "webhook_configuration"
+OF_NUMBER = "phone_number_id"
+# The proof goes with one token: a client's own would be of the key that it has from us.
+_PROOFS = frozenset({"appsecret_proof", "appsecret_time"})
+# Several calls in one, several objects in one, another method than the request's, a token to look into.
+ELSEWHERE = frozenset({"batch", "ids", "id", "method", "attached_files", "relative_url", "input_token", "depends_on"})
+# Parts of a form that say what the call is: before its file, while it can still be refused.
+MUST_COME_FIRST = ELSEWHERE | {TOKEN, FIELDS}
+# Fields whose expansion shows what belongs to the object itself. Any other leads to objects that were not asked for.
+_WITHIN = frozenset(
+    {"message_templates", "flows", "assets", "preview", "throughput", "health_status", "webhook_configuration"}
+    | {"whatsapp_business_profile", "analytics", "conversation_analytics", "pricing_analytics", "template_analytics"}
+    | {"call_analytics", "cursors", "paging", "components", "quality_score", "whatsapp_business_api_data"}
+    | {"owner_business_info", "on_behalf_of_business_info", "conversational_automation", "code_verification_status"}
+)
+# Edges that list other objects even where nothing is expanded.
+_LISTS = frozenset(
+    {"phone_numbers", "assigned_users", "product_catalogs", "subscribed_apps", "owner_business", "business"}
+    | {"client_whatsapp_business_accounts", "owned_whatsapp_business_accounts", "application", "solutions"}
+)
+_NAME = re.compile(rb"""(?:^|[;\s])name\*?\s*=\s*("[^"]*"|[^;\s"]*)""", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    """Parameters taken apart: `rest` as they came without token and proof, `names` normalised, values of a few."""
+
+    rest: bytes = b""
+    token: str | None = None
+    names: frozenset[str] = frozenset()
+    fields: tuple[str, ...] = ()
+    number: str | None = None
+
+
+NONE = Parameters()
+
+
+def read_pairs(raw: bytes) -> Parameters:
+    """A query or a form body; the pairs that stay are not spelled anew."""
+    if not raw:
+        return NONE
+    kept: list[bytes] = []
+    names: set[str] = set()
+    fields: list[str] = []
+    token = number = None
+    for pair in raw.split(b"&"):
+        key, _, value = pair.partition(b"=")
+        name = plain_name(_decoded(key))
+        if name == TOKEN:
+            token = _decoded(value)
+            continue
+        if name in _PROOFS:
+            continue
+        if pair:
+            names.add(name)
+        if name == FIELDS:
+            fields.append(_decoded(value))
+        elif name == OF_NUMBER:
+            number = _decoded(value)
+        kept.append(pair)
+    return Parameters(b"&".join(kept), token, frozenset(names), tuple(fields), number)
+
+
+def read_json(raw: bytes) -> Parameters:
+    """A JSON body. It stays as it came unless it carries a token. Raises ValueError where it is no JSON object."""
+    try:
+        value: Any = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError("the body is not JSON (UTF-8)") from None
+    if not isinstance(value, dict):
+        raise ValueError("the body has to be a JSON object")
+    names = {plain_name(name): name for name in value}
+    asked = value.get(names.get(FIELDS, FIELDS))
+    fields = (asked,) if isinstance(asked, str) else tuple(map(str, asked)) if isinstance(asked, list) else ()
+    token = None
+    if not names.keys().isdisjoint((TOKEN, *_PROOFS)):
+        given = value.get(names.get(TOKEN, TOKEN))
+        token = given if isinstance(given, str) else None
+        raw = msgspec.json.encode({name: one for name, one in value.items() if plain_name(name) not in _OURS})
+    return Parameters(raw, token, frozenset(names) - _OURS, fields)
+
+
+_OURS = _PROOFS | {TOKEN}
+
+
+def part_names(head: bytes) -> list[str]:
+    """The names that the headers of one part of a multipart body give it; usually one."""
+    return [plain_name(found.strip(b'"').decode("utf-8", "replace")) for found in _NAME.findall(head)]
+
+
+def plain_name(name: str) -> str:
+    """A parameter's name as Graph comes to see it."""
+    return name.lstrip().partition("[")[0].translate(_UNDERSCORES).lower()
+
+
+_UNDERSCORES = str.maketrans({" ": "_", ".": "_", "\0": None})
+
+
+def leads_away(fields: Iterable[str]) -> str | None:
+    """The first field that would show other objects than the one asked for; None where all stay with it."""
+    for text in fields:
+        for name, expanded in _fields(text):
+            if name in _LISTS or (expanded and name not in _WITHIN):
+                return name
+    return None
+
+
+def _fields(text: str) -> list[tuple[str, bool]]:
+    """Every field's name on every level, and whether it is expanded: `a,b.limit(5){c}` is a, b (expanded), c."""
+    found: list[tuple[str, bool]] = []
+    word, depth = "", 0
+    for char in text + ",":
+        if depth:  # what a modifier such as `.time_range(…)` is given is no field
+            depth += (char == "(") - (char == ")")
+        elif char == "(":
+            depth = 1
+        elif char in ",{}":
+            if name := word.strip().partition(".")[0].strip().lower():
+                found.append((name, char == "{"))
+            word = ""
+        else:
+            word += char
+    return found
+
+
+def _decoded(raw: bytes) -> str:
+    if b"%" in raw or b"+" in raw:
+        raw = unquote_to_bytes(raw.replace(b"+", b" "))
+    return raw.decode("utf-8", "replace")
