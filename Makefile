@@ -50,6 +50,7 @@ demo: setup ## service, sandbox and a tenant's inbox on free ports; AUTO=1 plays
 	@$(BIN)/setuplinks demo $(if $(AUTO),--auto)
 
 bench: setup ## measure against the budgets; QUICK=1 leaves out the large tables
+	@scripts/system-packages --benchmarks || echo "Without nginx its figures are left out."
 	@$(BIN)/python -m benchmarks $(if $(QUICK),--quick)
 
 soak: setup ## 1,000 signups against a bad Meta, N=40 for a few minutes; exit 1 where anything is lost or doubled

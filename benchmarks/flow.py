@@ -147,7 +147,8 @@ class Flow:
         return (self._url + location if location.startswith("/") else location), text
 
 
-async def _tenant_listens(session: aiohttp.ClientSession, url: str, tenant: int, hook: str) -> None:
+async def tenant_listens(session: aiohttp.ClientSession, url: str, tenant: int, hook: str) -> None:
+    """The tenant's endpoint for connected numbers. Raises FlowBroke."""
     path, operator = f"{url}/admin/tenants/{tenant}/webhook-endpoints", {"Authorization": f"Bearer {OPERATOR_KEY}"}
     async with session.post(path, json={"url": hook, "eventTypes": [CONNECTED]}, headers=operator) as answer:
         if answer.status != 201:
@@ -165,7 +166,7 @@ async def measured(place: Place, seconds: float, warm_seconds: float) -> Flowed:
             connector = aiohttp.TCPConnector(limit=0)
             async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
                 url = f"http://127.0.0.1:{service.port}"
-                await _tenant_listens(session, url, place.flow_tenant, receiver.url)
+                await tenant_listens(session, url, place.flow_tenant, receiver.url)
                 key = place.keys[place.flow_tenant]
                 flow = Flow(url, f"http://localhost:{box.port}", key, receiver, session)
                 customers = itertools.chain(place.flow_customers)

@@ -48,7 +48,8 @@ class _Connection(asyncio.Protocol):
             if not self._read.startswith(self._expected):
                 self._end(LoadFailed(self._read[:2000].decode(errors="replace")))
                 return
-            length = self._read.find(LENGTH, 0, head) + len(LENGTH)
+            # Servers differ in how they spell it.
+            length = self._read[:head].lower().find(LENGTH) + len(LENGTH)
             self._whole = head + 4 + int(self._read[length : self._read.find(b"\r", length)])
         if len(self._read) < self._whole:
             return
