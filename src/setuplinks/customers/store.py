@@ -1,5 +1,6 @@
 """The SQL of `customer`; nothing else writes this table."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import msgspec
@@ -66,6 +67,18 @@ async def find_external(reads: PointReads, tenant_id: int, external_id: str) -> 
     """The tenant's customer with this external id."""
     row = await reads.one(FIND_EXTERNAL, tenant_id, external_id)
     return None if row is None else customer_of(row)
+
+
+async def named(db: Database, tenant_id: int, ids: Iterable[int]) -> dict[int, Row]:
+    """`name` and `external_id` of the tenant's customers with these ids; off-boarded ones are left out."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return {}
+    places = ", ".join(f"${place}" for place in range(2, len(wanted) + 2))
+    text = (
+        f"SELECT id, name, external_id FROM customer WHERE tenant_id = $1 AND deleted_at IS NULL AND id IN ({places})"  # noqa: S608
+    )
+    return {row["id"]: row for row in await db.read(text, tenant_id, *wanted)}
 
 
 async def rows_before(db: Database, tenant_id: int, at: int, last_id: int, limit: int) -> list[Row]:

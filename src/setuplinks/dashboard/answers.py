@@ -11,9 +11,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from setuplinks.dashboard.clockface import span
 from setuplinks.dashboard.views import Page
+from setuplinks.dashboard.words import PHASE_WORDS, counted
 from setuplinks.doctor.models import WORDS
 from setuplinks.settings import Settings
+from setuplinks.webhooks.models import EVENT_TYPES
 
 STATIC_DIRECTORY = Path(__file__).parent / "static"
 STATIC_URL = "/static/dashboard"
@@ -48,11 +51,12 @@ class Answers:
             loader=PackageLoader("setuplinks.dashboard", "templates"), autoescape=True, auto_reload=False,
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._environment.filters.update(sentence=sentence, anchor=anchor)
+        self._environment.filters.update(sentence=sentence, anchor=anchor, span=span, counted=counted, zip=zip)
         mark = hashlib.sha256((STATIC_DIRECTORY / STYLESHEET).read_bytes()).hexdigest()[:12]
         self._environment.globals.update(
-            stylesheet=f"{STATIC_URL}/{STYLESHEET}?v={mark}", words=WORDS, public_url=settings.public_url
-        )
+            stylesheet=f"{STATIC_URL}/{STYLESHEET}?v={mark}", words=WORDS, public_url=settings.public_url,
+            types=[(name, name) for name in EVENT_TYPES], phases=list(PHASE_WORDS.items()),
+        )  # fmt: skip
 
     def page(self, page: Page, status: int = 200) -> Response:
         """The page as HTML."""

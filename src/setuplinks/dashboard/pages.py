@@ -1,151 +1,62 @@
-"""The operator's pages: signing in with the operator's key, and what doctor finds.
+"""The dashboard: every page of it, put together.
 
-Owns `/operator/…`. The key comes in a form and is exchanged for a session at once; it is kept nowhere. A GET changes
-nothing, and every post is a pressed form of our own.
+Owns which parts there are. A GET changes nothing, and every post is a pressed form of our own (`access`).
 """
-
-import logging
-from collections.abc import Awaitable, Callable
-from urllib.parse import parse_qs
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from setuplinks.core.clock import MINUTE
-from setuplinks.core.logs import act
-from setuplinks.core.problems import Problem
-from setuplinks.core.rate_limits import RateLimits
-from setuplinks.core.wire import instant
+from setuplinks.core.outbound import Outbound
+from setuplinks.dashboard.access import HOME, Access, Viewer
 from setuplinks.dashboard.answers import STATIC_DIRECTORY, STATIC_URL, Answers, Files
-from setuplinks.dashboard.sessions import Session, Sessions
-from setuplinks.dashboard.views import DoctorPage, SignInPage, TroublePage
+from setuplinks.dashboard.deliveries import DeliveryPages
+from setuplinks.dashboard.endpoints import EndpointPages
+from setuplinks.dashboard.entrance import Entrance
+from setuplinks.dashboard.home import Home
+from setuplinks.dashboard.links import LinkPages
+from setuplinks.dashboard.sessions import Sessions
+from setuplinks.dashboard.views import DoctorPage
 from setuplinks.doctor.desk import Desk
-from setuplinks.settings import PREFIX
+from setuplinks.provisioning.service import Provisionings
+from setuplinks.setup_links.service import SetupLinks
 from setuplinks.tenants.context import Deps
-from setuplinks.tenants.routes import read_body
-
-HOME = "/operator/doctor"
-SIGN_IN = "/operator/sign-in"
-WRONG_KEY = "wrong key"
-MOST_FORM = 4_096
-NOT_TAKEN = f"This is not the operator’s key. It stands in {PREFIX}OPERATOR_KEY of the service’s settings."
-TOO_OLD = "This page was open for too long, or it was not opened here. Try again."
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-Shown = Callable[[Session], Awaitable[Response]]
-
-log = logging.getLogger("setuplinks.dashboard")
+from setuplinks.webhooks.deliveries import Deliveries
+from setuplinks.webhooks.endpoints import Endpoints
+from setuplinks.webhooks.service import Events
 
 
-class OperatorPages:
-    """The pages over one desk."""
+class Dashboard:
+    """All pages, for operator and tenants. Built once by the composition root."""
 
-    def __init__(self, deps: Deps, desk: Desk) -> None:
-        settings, clock = deps.settings, deps.clock
-        self._auth, self._desk = deps.auth, desk
-        self._sessions = Sessions(settings, settings.key_ring, clock)
-        self._answers = Answers(settings)
-        most = settings.rate_sign_ins if settings.rate_limits == "on" else 0
-        self._limits = RateLimits({WRONG_KEY: (most, MINUTE)}, clock, settings.proxy_networks)
+    def __init__(
+        self, deps: Deps, desk: Desk, links: SetupLinks, provisionings: Provisionings, events: Events,
+        outbound: Outbound,
+    ) -> None:  # fmt: skip
+        self._desk, self._answers = desk, Answers(deps.settings)
+        sessions = Sessions(deps.settings, deps.settings.key_ring, deps.clock)
+        self._access = Access(deps, sessions, self._answers)
+        endpoints = Endpoints(deps.db, deps.vault, deps.clock, outbound, events)
+        deliveries = Deliveries(deps.db, deps.vault, deps.clock, events, endpoints)
+        self._entrance = Entrance(deps, sessions, self._answers, self._access)
+        self._links = LinkPages(deps.db, links, provisionings, self._answers)
+        self._deliveries = DeliveryPages(deps.db, endpoints, deliveries, self._answers)
+        self._endpoints = EndpointPages(deps.db, endpoints, deliveries, self._deliveries, self._answers)
+        self._home = Home(deps.db, self._links, self._endpoints, self._answers)
 
     def routes(self) -> list[BaseRoute]:
         """All of them, the static files among them."""
+        access = self._access
         return [
-            Route("/operator", self._kind(self._home), methods=["GET"]),
-            Route(SIGN_IN, self._kind(self.ask_key), methods=["GET"]),
-            Route(SIGN_IN, self._kind(self.sign_in), methods=["POST"]),
-            Route("/operator/sign-out", self._kind(self.sign_out), methods=["POST"]),
-            Route(HOME, self._kind(self._signed_in(self.doctor)), methods=["GET"]),
+            *self._entrance.routes(),
+            Route(f"{HOME}/doctor", access.shows(self.doctor, operator=True), methods=["GET"]),
+            *self._home.routes(access),
+            *self._links.routes(access),
+            *self._deliveries.routes(access),
+            *self._endpoints.routes(access),
             Mount(STATIC_URL, Files(directory=STATIC_DIRECTORY)),
         ]
 
-    async def ask_key(self, request: Request) -> Response:
-        """The sign-in page; who is signed in already goes on."""
-        if self._sessions.of(request) is not None:
-            return self._answers.see_other(HOME)
-        return self._ask()
-
-    async def sign_in(self, request: Request) -> Response:
-        """Exchanges the key for a session. Too many wrong ones make the address wait, with a right one too."""
-        fields = await _form(request)
-        if not self._sessions.is_own_form(request, fields.get("form_token", ""), None):
-            return self._ask(TOO_OLD, 403)
-        address = self._limits.address(request)
-        wait = self._limits.over(WRONG_KEY, address)
-        if wait is not None:
-            return self._wait(wait)
-        if not self._auth.is_operator(fields.get("key", "").strip()):
-            self._limits.wait(WRONG_KEY, address)
-            act(log, "operator.sign_in_refused", logging.WARNING, address=address)
-            return self._ask(NOT_TAKEN, 403)
-        act(log, "operator.signed_in", address=address)
-        response = self._answers.see_other(HOME)
-        self._sessions.begin(response)
-        return response
-
-    async def sign_out(self, request: Request) -> Response:
-        """Ends the session in this browser."""
-        session = self._sessions.of(request)
-        fields = await _form(request)
-        if session is not None and not self._sessions.is_own_form(request, fields.get("form_token", ""), session):
-            return self._answers.page(TroublePage("Still signed in", TOO_OLD), 403)
-        response = self._answers.see_other(SIGN_IN)
-        self._sessions.end(response)
-        return response
-
-    async def doctor(self, session: Session) -> Response:
+    async def doctor(self, _: Request, viewer: Viewer) -> Response:
         """Looks, and shows what was found."""
-        report = await self._desk.look()
-        page = DoctorPage(self._sessions.form_token(session), report, instant(report.checked_at))
-        return self._answers.page(page)
-
-    async def _home(self, _: Request) -> Response:
-        return self._answers.see_other(HOME)
-
-    def _ask(self, refusal: str | None = None, status: int = 200) -> Response:
-        return self._answers.page(SignInPage(self._sessions.form_token(None), refusal), status)
-
-    def _wait(self, seconds: int) -> Response:
-        page = TroublePage("Too many wrong keys", f"Wait {seconds} seconds, then sign in again.")
-        response = self._answers.page(page, 429)
-        response.headers["Retry-After"] = str(seconds)
-        return response
-
-    def _signed_in(self, show: Shown) -> Endpoint:
-        """The page for who is signed in; anybody else is asked for the key."""
-
-        async def endpoint(request: Request) -> Response:
-            session = self._sessions.of(request)
-            if session is None:
-                return self._answers.see_other(SIGN_IN)
-            response = await show(session)
-            self._sessions.renew(response, session)
-            return response
-
-        return endpoint
-
-    def _kind(self, endpoint: Endpoint) -> Endpoint:
-        """A person never sees JSON or a traceback."""
-
-        async def answer(request: Request) -> Response:
-            try:
-                return await endpoint(request)
-            except Problem as problem:
-                act(log, "page.refused", logging.WARNING, code=problem.code)
-                return self._answers.page(TroublePage(problem.title, problem.detail), problem.status)
-            except Exception:
-                log.exception("page.failed")
-                return self._answers.page(TroublePage("This page failed", "The service’s log says why."), 500)
-
-        return answer
-
-
-async def _form(request: Request) -> dict[str, str]:
-    """The fields of a small urlencoded form; empty where it is none. Raises TooLarge, Malformed."""
-    body = await read_body(request, MOST_FORM)
-    try:
-        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10)
-    except (UnicodeDecodeError, ValueError):
-        return {}
-    return {name: values[0] for name, values in fields.items()}
+        return self._answers.page(DoctorPage(viewer.frame("Doctor"), await self._desk.look()))
