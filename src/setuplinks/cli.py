@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from setuplinks.commands import orphan_verbs, pool_verbs, verbs
+from setuplinks.commands import orphan_verbs, pool_verbs, verbs, waba_key_verbs
 
 app = typer.Typer(
     name="setuplinks",
@@ -132,6 +132,7 @@ app.add_typer(verbs.tenants, name="tenants")
 app.add_typer(verbs.customers, name="customers")
 app.add_typer(verbs.links, name="links")
 app.add_typer(verbs.api_keys, name="api-keys")
+app.add_typer(waba_key_verbs.waba_keys, name="waba-keys")
 app.add_typer(verbs.master_keys, name="master-keys")
 app.add_typer(pool_verbs.number_pool, name="number-pool")
 app.add_typer(orphan_verbs.orphans, name="orphans")

@@ -7,6 +7,7 @@ from typing import Any
 
 from setuplinks.branding.theme import build_palette
 from setuplinks.signup.in_app import App, way_out
+from setuplinks.signup.key_views import KeyOffer, ShownKey
 from setuplinks.signup.question_views import ChooseNumbers, EnterPin, NoNumber, NumberGroup, OfferedNumber
 from setuplinks.signup.views import (
     AlreadyConnected,
@@ -92,6 +93,12 @@ def sample_done(brand: Brand) -> Done:
     )
 
 
+def sample_key() -> KeyOffer:
+    """The one view of the customer's own key."""
+    shown = ShownKey("sl_waba_" + "7k3v9x2m5q8r1t4w6y0z2b5d8f" * 2, CUSTOMER, ((NUMBER, "106540352242922"),))
+    return KeyOffer("", "", None, (shown,), "https://connect.acme.example/graph")
+
+
 def sample_asking(brand: Brand) -> dict[str, Any]:
     """What the pages of an open question share."""
     here = "/signup/visit"
@@ -163,6 +170,9 @@ def sample_pages(brand: Brand) -> dict[str, Page]:
         "done-chats": replace(
             sample_done(brand), numbers=(ConnectedNumber(NUMBER, CUSTOMER, history="coming", progress=40),)
         ),
+        "done-key": replace(sample_done(brand), key=KeyOffer("/signup/visit/key#key", TOKEN)),
+        "done-key-shown": replace(sample_done(brand), key=sample_key()),
+        "done-key-over": replace(sample_done(brand), key=KeyOffer("", "", "18 May 2026, 14:05")),
         "disconnected": Disconnected(brand, CUSTOMER, (NUMBER,), BACK),
         "stopped": Stopped(
             brand, CUSTOMER, "cancelled", "/go", TOKEN, UNTIL, step="PHONE_NUMBER_VERIFICATION", back_url=BACK

@@ -43,6 +43,7 @@ _HAPPENED = {
     "visit_ended": "The visit ended; the link still works",
     "abandoned": "The customer stayed away; the link still works",
     "not_mine": "The customer said that this is not theirs; the number was let go",
+    "key_shown": "The customer was shown its own key",
     "failed": "The link failed",
     "expired": "The link expired",
     "revoked": "The link was revoked",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from setuplinks.branding.theme import Palette, neutral_palette
+from setuplinks.signup.key_views import KeyOffer
 from setuplinks.signup.question_views import ChooseNumbers, EnterPin, NoNumber
 
 ConnectionType = Literal["dedicated", "coexistence"]
@@ -231,7 +232,7 @@ class Finishing:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """Connected. With `return_url` and `seconds` the browser leaves by itself unless she stays."""
+    """Connected. With `return_url` and `seconds` the browser leaves by itself unless she stays, or a key is told of."""
 
     template: ClassVar[str] = "done.html"
     brand: Brand
@@ -241,6 +242,7 @@ class Done:
     return_url: str | None = None
     seconds: int = 3
     disconnect: Disconnect | None = None
+    key: KeyOffer | None = None
 
     @property
     def all_wait(self) -> bool:
@@ -296,6 +298,7 @@ class AlreadyConnected:
     numbers: tuple[str, ...]
     since: str
     back_url: str | None = None
+    key: KeyOffer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from setuplinks.setup_links.machine import ENDED, WORKING, Phase, VisitStatus
 from setuplinks.setup_links.models import CONNECTION_TYPES, SetupLink, Visit
 from setuplinks.setup_links.visits import state_of
 from setuplinks.signup.browser import Browser
+from setuplinks.signup.key_offers import KeyOffers
+from setuplinks.signup.key_views import KeyOffer
 from setuplinks.signup.link_pages import landing, with_new_number
 from setuplinks.signup.new_numbers import new_number
 from setuplinks.signup.question_pages import LOOKED, QuestionPages
@@ -64,6 +66,7 @@ class VisitPages:
 
     def __init__(self, room: Room, starting: Starting, visitors: Visitors, questions: QuestionPages) -> None:
         self._room, self._starting, self._visitors, self._questions = room, starting, visitors, questions
+        self._keys = KeyOffers(room)
 
     def routes(self) -> list[Route]:
         """Below `/signup`; the two GETs that both kinds of address have stand in `routes`."""
@@ -73,6 +76,7 @@ class VisitPages:
             Route("/{link}/page", self.full_page, methods=["POST"]),
             Route("/{link}/status", self.status, methods=["GET"]),
             Route("/{link}/not-mine", self.not_mine, methods=["POST"]),
+            Route("/{link}/key", self.key, methods=["GET", "POST"]),
         ]
 
     # -- reading --------------------------------------------------------------------------------------------------
@@ -154,6 +158,18 @@ class VisitPages:
             await self._room.db.unit(self._undo, shown.link.tenant_id, shown.link.id)
         return self._room.answers.see_other(f"/signup/{shown.link.id}")
 
+    async def key(self, request: Request) -> Response:
+        """The customer's own key, on the answer to the press alone: whoever only opens the address makes none."""
+        if request.method == "GET":
+            return self._room.answers.see_other(f"/signup/{request.path_params['link']}")
+        found, refused = await self._visitors.pressed(request)
+        if found is None:
+            return refused
+        shown = found[0]
+        if shown.link.seen(self._room.clock.now()) is not Phase.COMPLETED:
+            return self._room.answers.see_other(f"/signup/{shown.link.id}")
+        return self._room.answers.page(await self._done(shown, await self._keys.make(shown)))
+
     async def _undo(self, tx: Unit, tenant_id: int, link_id: str) -> None:
         link = await links.find(tx, tenant_id, link_id)
         if link is not None:
@@ -163,7 +179,7 @@ class VisitPages:
     async def _page(self, shown: Shown, visit: Visit, browser: Browser, said: str) -> Page:
         phase = shown.link.seen(self._room.clock.now())
         if phase is Phase.COMPLETED:
-            return await self._done(shown)
+            return await self._done(shown, await self._keys.of(shown))
         if phase in ENDED:
             return self._ended(shown, phase)
         if phase in WORKING or visit.status is VisitStatus.EXCHANGING:
@@ -268,7 +284,7 @@ class VisitPages:
             reconnect=link.purpose == "reconnect", number=number,
         )  # fmt: skip
 
-    async def _done(self, shown: Shown) -> Page:
+    async def _done(self, shown: Shown, key: KeyOffer | None) -> Page:
         link, here = shown.link, f"/signup/{shown.link.id}"
         numbers = await self._room.returns.numbers(link)
         left = [number for number in numbers if number.status == "deleted"]
@@ -280,7 +296,7 @@ class VisitPages:
         completed = link.completed_at or link.created_at
         if not self._may_undo(link):
             known = tuple(number.display_phone_number or "" for number in numbers)
-            return AlreadyConnected(shown.brand, shown.customer_name, known, shown.day(completed), leave)
+            return AlreadyConnected(shown.brand, shown.customer_name, known, shown.day(completed), leave, key)
         row = await self._room.db.one(FIND_WABA, link.tenant_id, link.resulting_waba_id)
         return Done(
             brand=shown.brand,
@@ -291,6 +307,7 @@ class VisitPages:
             disconnect=Disconnect(
                 f"{here}/not-mine", self._room.browsers.form_token(link.id), shown.time(completed + NOT_MINE_FOR)
             ),
+            key=key,
         )  # fmt: skip
 
     def _may_undo(self, link: SetupLink) -> bool:
