@@ -31,6 +31,19 @@ SETTINGS = {
     "notificationGatherMs": "How long changes are gathered where they are batched or turned round",
     "notificationOrder": "`reversed`: what was gathered goes out last one first",
     "notificationDuplicates": "Share of the POSTs that are sent twice, from 0 to 1",
+    "deliveredAfterSeconds": "From `sent` to `delivered`, by the sandbox's clock",
+    "readAfterSeconds": "From `sent` to `read`; null: when the end user answers, or opens the chat",
+    "serviceWindowHours": "How long a free-form message arrives after the end user wrote last; 0: always",
+    "conversationInStatuses": "Whether statuses carry `conversation`, as before v24.0",
+    "failingRecipients": "Phone number → code: messages to it are accepted and fail by a status, such as `131026`",
+    "allowedRecipients": "All other recipients answer 131030; empty allows everybody",
+    "limits": "Whether the speed limits below are enforced, by the sandbox's clock",
+    "messagesPerSecond": "Of one number: 130429",
+    "coexistenceMessagesPerSecond": "The same, of a number of the WhatsApp Business app",
+    "pairBurst": "Messages from one number to one person at once: 131056",
+    "pairSeconds": "After that burst, one message in so many seconds",
+    "callsPerHour": "Calls of one account that are neither messages nor media: 80007",
+    "templateReviewSeconds": "Until a new template is approved; null: when `PATCH /sandbox/templates/{template_id}` says so",
 }
 
 

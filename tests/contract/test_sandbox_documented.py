@@ -15,7 +15,7 @@ from setuplinks.sandbox.server import create_app
 from setuplinks.sandbox.views import camel_fields
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "sandbox.md").read_text()
-NOT_FOR_PEOPLE = {"/", "/sandbox/static/{name}", "/{version}/{path:path}"}
+NOT_FOR_PEOPLE = {"/", "/sandbox/static/{name}", "/{version}", "/{version}/", "/{version}/{path:path}"}
 
 
 def rows(heading: str) -> list[list[str]]:

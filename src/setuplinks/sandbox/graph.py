@@ -3,11 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 from setuplinks.sandbox import graph_app as app
+from setuplinks.sandbox import graph_flows as flows
 from setuplinks.sandbox import graph_media as media
 from setuplinks.sandbox import graph_messages as messages
 from setuplinks.sandbox import graph_numbers as numbers
 from setuplinks.sandbox import graph_partner as partner
 from setuplinks.sandbox import graph_portfolio as portfolio
+from setuplinks.sandbox import graph_profile as profile
 from setuplinks.sandbox import graph_templates as templates
 from setuplinks.sandbox import graph_wabas as wabas
 from setuplinks.sandbox.graph_call import Answer, GraphCall, injected_fault
@@ -15,6 +17,7 @@ from setuplinks.sandbox.graph_errors import GraphError, error_of, missing_object
 from setuplinks.sandbox.world import Number, Token, Waba
 
 WabaEdge = Callable[[GraphCall, Token, Waba], Awaitable[Answer]]
+Work = Callable[[], Awaitable[Answer]]
 NumberEdge = Callable[[GraphCall, Token, Number], Awaitable[Answer]]
 
 # (method, edge) → (name in faults and logs, handler); the empty edge is the object itself
@@ -27,6 +30,8 @@ WABA_EDGES: dict[tuple[str, str], tuple[str, WabaEdge]] = {
     ("GET", "message_templates"): ("message_templates", templates.templates),
     ("POST", "message_templates"): ("message_templates", templates.create),
     ("DELETE", "message_templates"): ("message_templates", templates.delete),
+    ("GET", "flows"): ("flows", flows.listed),
+    ("POST", "flows"): ("flows", flows.create),
 }
 NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("GET", ""): ("phone", numbers.read),
@@ -39,8 +44,20 @@ NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("POST", "messages"): ("messages", messages.messages),
     ("POST", "marketing_messages"): ("messages", messages.messages),
     ("POST", "media"): ("media", media.upload),
+    ("GET", "whatsapp_business_profile"): ("whatsapp_business_profile", profile.read),
+    ("POST", "whatsapp_business_profile"): ("whatsapp_business_profile", profile.change),
+    ("GET", "block_users"): ("block_users", profile.blocked),
+    ("POST", "block_users"): ("block_users", profile.block),
+    ("DELETE", "block_users"): ("block_users", profile.unblock),
+    ("GET", "message_qrdls"): ("message_qrdls", profile.codes),
+    ("POST", "message_qrdls"): ("message_qrdls", profile.make_code),
+    ("DELETE", "message_qrdls"): ("message_qrdls", profile.forget_code),
+    ("GET", "settings"): ("phone_settings", profile.settings),
+    ("POST", "settings"): ("phone_settings", profile.change_settings),
+    ("POST", "conversational_automation"): ("conversational_automation", profile.automate),
 }
 MEDIA_VERBS = {"GET": media.read, "DELETE": media.delete}
+TEMPLATE_VERBS = {"GET": templates.read, "POST": templates.change}
 MANAGEMENT_FREE = {"messages", "media"}  # what works without whatsapp_business_management
 
 
@@ -64,6 +81,8 @@ async def object_call(call: GraphCall) -> Answer:
         call.name = edge
         await injected_fault(call)
         return await edge_of_portfolio(call)
+    if call.parts[1:2] == ["message_qrdls"] and len(call.parts) == 3:
+        edge, call.params["code"] = "message_qrdls", call.parts[2]
     waba, number = world.wabas.get(object_id), world.numbers.get(object_id)
     if waba is not None and (known := WABA_EDGES.get((call.method, edge))) is not None:
         call.name, call.usage_id = known[0], waba.id
@@ -77,18 +96,33 @@ async def object_call(call: GraphCall) -> Answer:
         token = call.token()
         _reach(token, number.waba, call)
         return await found[1](call, token, number)
-    file = world.media.get(object_id)
-    if file is not None and not edge and call.method in MEDIA_VERBS:
-        call.name, call.usage_id = "media", file.waba.id
+    if (of_account := _of_account(call, object_id, edge)) is not None:
+        call.name, owner, work = of_account
+        call.usage_id = owner.id
         await injected_fault(call)
-        _reach(call.token(), file.waba, call)
-        return await MEDIA_VERBS[call.method](call, file)
+        _reach(call.token(), owner, call)
+        return await work()
     await injected_fault(call)
     if not partner.is_system_user(call):
         call.token()
     if edge and (waba is not None or number is not None):
         raise GraphError(2500, f"Unknown path components: /{edge}")
     raise missing_object(object_id, call.method)
+
+
+def _of_account(call: GraphCall, object_id: str, edge: str) -> tuple[str, Waba, Work] | None:
+    """What belongs to an account and has an id of its own: a file, a template, a flow. Its name, account, handler."""
+    world, asked = call.world, (call.method, edge)
+    file = world.media.get(object_id)
+    if file is not None and not edge and call.method in MEDIA_VERBS:
+        return "media", file.waba, lambda: MEDIA_VERBS[call.method](call, file)
+    template = templates.find(world, object_id)
+    if template is not None and not edge and call.method in TEMPLATE_VERBS:
+        return "message_template", template[0], lambda: TEMPLATE_VERBS[call.method](call, template[1])
+    flow = world.flows.get(object_id)
+    if flow is not None and asked in flows.FLOW_EDGES:
+        return "flow", flow.waba, lambda: flows.FLOW_EDGES[asked](call, flow)
+    return None
 
 
 def _reach(token: Token, waba: Waba, call: GraphCall) -> None:

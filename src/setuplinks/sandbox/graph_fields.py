@@ -119,6 +119,7 @@ def number_fields(number: Number, app_id: str, app_callback: str) -> Fields:
         "last_onboarded_time": lambda: graph_time(number.last_onboarded or number.created),
         "webhook_configuration": lambda: _webhooks(number, app_id, app_callback),
         "health_status": lambda: _health(number),
+        "conversational_automation": lambda: {"id": number.id, **number.automation},
         "certificate": lambda: "CmYKIgi" + number.id,
         "country_dial_code": lambda: number.display.split(" ")[0].lstrip("+"),
     }

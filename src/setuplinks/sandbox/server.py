@@ -16,7 +16,7 @@ from setuplinks.core.embedded_server import EmbeddedServer
 from setuplinks.sandbox import control, control_app, control_chats, control_telling, desk, dialog, home, oauth, sdk
 from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
-from setuplinks.sandbox.graph import object_call
+from setuplinks.sandbox.graph_batch import any_call, is_root_call, root_call
 from setuplinks.sandbox.graph_call import Handler, respond
 from setuplinks.sandbox.graph_media import ATTACHMENTS, download
 from setuplinks.sandbox.pages import static_file
@@ -52,11 +52,16 @@ def create_app(config: SandboxConfig) -> Starlette:
 
         return endpoint
 
+    async def first(request: Request) -> Response:
+        if is_root_call(request):
+            return await respond(request, world, root_call)
+        return RedirectResponse("/sandbox", 303)
+
     app = Starlette(
         routes=[
             *dialog.routes(world),
             *sdk.routes(world),
-            Route("/", _to_home),
+            Route("/", first, methods=["GET", "POST"]),
             Route("/sandbox", home.page(world, sender)),
             Route("/sandbox/static/{name}", static_file),
             *control.routes(world, sender),
@@ -67,16 +72,14 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route(ATTACHMENTS, graph(download), methods=["GET"]),
             Route("/{version}/oauth/access_token", graph(oauth.access_token), methods=["GET", "POST"]),
             Route("/{version}/debug_token", graph(oauth.debug_token), methods=["GET"]),
-            Route("/{version}/{path:path}", graph(object_call), methods=GRAPH_METHODS),
+            Route("/{version}", graph(root_call), methods=["GET", "POST"]),
+            Route("/{version}/", graph(root_call), methods=["GET", "POST"]),
+            Route("/{version}/{path:path}", graph(any_call), methods=GRAPH_METHODS),
         ],
         lifespan=lifespan,
     )
     app.state.world, app.state.sender = world, sender
     return app
-
-
-async def _to_home(_request: Request) -> Response:
-    return RedirectResponse("/sandbox", 303)
 
 
 @dataclass(frozen=True, slots=True)

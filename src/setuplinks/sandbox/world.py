@@ -78,6 +78,10 @@ class Number:
     override: dict[str, str] | None = None
     synced: set[str] = field(default_factory=set)
     sent_code: str | None = None
+    profile: dict[str, Any] = field(default_factory=dict)
+    qr_codes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    own_settings: dict[str, Any] = field(default_factory=dict)
+    automation: dict[str, Any] = field(default_factory=dict)
     blocked: set[str] = field(default_factory=set)  # end users whom the business does not want to hear
     preverified: bool = False  # it was the partner's before the customer took it
 
@@ -228,6 +232,7 @@ class World:
         self.forecast = Forecast()
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.call_counts: Counter[str] = Counter()
+        self.flows: dict[str, Any] = {}  # id → graph_flows.Flow
         self.conversations = Conversations()
         self.meter = Meter(self.clock)
         self.agenda.clear()
