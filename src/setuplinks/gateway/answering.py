@@ -31,6 +31,14 @@ def header(headers: tuple[tuple[bytes, bytes], ...], name: bytes) -> bytes:
     return next((value for known, value in headers if known == name), b"")
 
 
+def with_key(headers: tuple[tuple[bytes, bytes], ...], token: str, key: str) -> tuple[tuple[bytes, bytes], ...]:
+    """An error's text stands in a header too, with the token where the text has it."""
+    real = token.encode()
+    if not any(real in value for _, value in headers):
+        return headers
+    return tuple((name, value.replace(real, key.encode())) for name, value in headers)
+
+
 def without(headers: tuple[tuple[bytes, bytes], ...], name: bytes) -> tuple[tuple[bytes, bytes], ...]:
     """All headers but this one."""
     return tuple(one for one in headers if one[0] != name)

@@ -36,7 +36,8 @@ _STAYS_HERE = frozenset(
 )
 _NOT_HANDED_ON = frozenset(
     {b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade"}
-    | {b"transfer-encoding", b"content-length", b"set-cookie", b"strict-transport-security", b"alt-svc", b"public-key"}
+    | {b"transfer-encoding", b"content-length", b"date", b"set-cookie", b"alt-svc"}
+    | {b"strict-transport-security"}
 )
 _ENCODINGS = ("gzip", "deflate")  # those that we can read ourselves
 

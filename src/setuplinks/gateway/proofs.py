@@ -14,7 +14,7 @@ from setuplinks.gateway.objects import Objects
 from setuplinks.gateway.refusals import Refusal
 from setuplinks.meta import ownership
 from setuplinks.meta.errors import GraphError
-from setuplinks.meta.gateway_language import OF_A_FLOW, UPLOAD, GraphPath
+from setuplinks.meta.gateway_language import OF_A_FLOW, UPLOAD, UPLOADS, GraphPath
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.secret import Secret
 
@@ -53,8 +53,8 @@ class Proofs:
         if known is not None:
             self._proven.move_to_end((grant.tenant_id, path.node))
             return await self._of(grant, known, path.node)
-        if path.node.startswith(UPLOAD):
-            return None if grant.meta_waba_id is None else await self._upload(grant, path.node)
+        if path.node.startswith(UPLOAD) or (path.node == self._graph.app_id and path.edge == UPLOADS):
+            return await self._upload(grant, path.node)
         return await self._ask(grant, path, number)
 
     async def _of(self, grant: Grant, known: _Proven, meta_id: str) -> Target | None:
@@ -65,9 +65,16 @@ class Proofs:
         return None if owner is None else replace(owner, kind=known.kind, meta_id=meta_id)
 
     async def _upload(self, grant: Grant, meta_id: str) -> Target | None:
-        """A session's id is Meta's own signed secret, given to whoever began it: that is the proof."""
-        owner = await self._objects.waba(grant, grant.meta_waba_id or "")
-        return None if owner is None else replace(owner, kind="upload", meta_id=meta_id)
+        """A file for a template or a profile goes to the app, whichever token brings it. A session's id is Meta's own
+        signed secret, given to whoever began it: that is the proof."""
+        if grant.meta_waba_id is not None:
+            owner = await self._objects.waba(grant, grant.meta_waba_id)
+        else:
+            ids = await self._objects.numbers_of_tenant(grant, 0)
+            owner = await self._objects.number(grant, ids[0]) if ids else None
+        if owner is None:
+            return None
+        return Target("upload", meta_id, owner.tenant_id, owner.customer_id, owner.waba_id, owner.meta_waba_id)
 
     async def _ask(self, grant: Grant, path: GraphPath, number: str | None) -> Target | None:
         asked: set[int] = set()

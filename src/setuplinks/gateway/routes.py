@@ -193,9 +193,12 @@ class Gateway:
         if target.kind == "waba" and asked.path.edge == graph.NUMBERS and b'"data"' in changed:
             changed = gateway_answers.only_rows(changed, await self._objects.numbers_of(grant, target))
         self._remember(target, asked, status, read)
+        headers = sent.headers
+        if status >= 400:
+            headers = answering.with_key(headers, credential.token.reveal(), grant.key)
         if changed is read:
-            return Answer(status, sent.headers, whole)
-        return Answer(status, answering.without(sent.headers, b"content-encoding"), changed)
+            return Answer(status, headers, whole)
+        return Answer(status, answering.without(headers, b"content-encoding"), changed)
 
     def _remember(self, target: Target, asked: Asked, status: int, body: bytes) -> None:
         """What was just made is this target's: nobody has to be asked about it."""

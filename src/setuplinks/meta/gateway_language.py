@@ -19,7 +19,7 @@ USES: tuple[Use, ...] = ("send", "manage", "read")
 JSON_TYPE = b"application/json; charset=UTF-8"
 UNKNOWN, UNAVAILABLE, NOT_ALLOWED, BAD_PARAMETER, BAD_TOKEN, LACKS_PERMISSION = 1, 2, 10, 100, 190, 200
 NO_SUCH_OBJECT = 33
-UPLOAD = "upload:"
+UPLOAD, UPLOADS = "upload:", "uploads"
 
 READS = frozenset({"GET", "HEAD"})
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH"})
