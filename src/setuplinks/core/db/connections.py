@@ -13,6 +13,8 @@ from typing import Any
 
 IDLE_SECONDS = 300.0
 CLOSE_SECONDS = 5.0
+WAIT_SECONDS = 10.0
+"""So long somebody waits for a connection: while the network says nothing all are lent, and a queue would grow."""
 
 
 class Connections:
@@ -31,7 +33,7 @@ class Connections:
         return Lent(self)
 
     async def take(self) -> Any:
-        """A connection that is open as far as one can tell without asking the server."""
+        """A connection that is open as far as one can tell without asking the server. Raises TimeoutError."""
         while self._idle:
             connection, since = self._idle.pop()
             # Firewalls forget quiet connections without telling either end.
@@ -46,14 +48,8 @@ class Connections:
             except BaseException:
                 self._make_room()
                 raise
-        turn: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            connection = await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._pass_on(turn.result())
-            raise
+        async with asyncio.timeout(WAIT_SECONDS):
+            connection = await self._turn()
         return connection if connection is not None else await self.take()
 
     def give(self, connection: Any, *, usable: bool) -> None:
@@ -71,6 +67,23 @@ class Connections:
                 await connection.close(timeout=CLOSE_SECONDS)
             except Exception:
                 connection.terminate()
+
+    def doubt(self) -> None:
+        """Drops what is idle: one was not answered in time, and whatever swallowed it may have swallowed them all."""
+        idle, self._idle = self._idle, []
+        for connection, _ in idle:
+            connection.terminate()
+            self._make_room()
+
+    async def _turn(self) -> Any | None:
+        turn: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._pass_on(turn.result())
+            raise
 
     def _pass_on(self, connection: Any | None) -> None:
         """To the first who waits, else to the idle ones; None stands for the room to open a new one."""
@@ -108,4 +121,6 @@ class Lent:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         broken = isinstance(error, (asyncio.CancelledError, OSError, TimeoutError))
+        if isinstance(error, TimeoutError):
+            self._connections.doubt()
         self._connections.give(self._connection, usable=not broken)

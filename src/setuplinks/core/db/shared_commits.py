@@ -6,6 +6,7 @@ When a shared transaction fails, its units run again without the one at fault, o
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ SHARE = 64
 LANES = 4
 SLOW_SECONDS = 0.05
 TRIES = 3
+SILENT_SECONDS = 1.0
+"""A group that found the database away after so long was not answered; a refusal comes at once."""
 # LOCAL, so that it ends with the transaction and a pooler may lend the session to anybody. A row that somebody holds
 # for long costs its own unit, not the group.
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'"
@@ -51,6 +54,11 @@ class _Waiting:
             self.future.set_result(None)
         else:
             self.future.set_exception(failure)
+
+    def found_it_away(self) -> bool:
+        """True where it ended because the database was away."""
+        ended = self.future.done() and not self.future.cancelled()
+        return ended and isinstance(self.future.exception(), DatabaseAway)
 
 
 @dataclass
@@ -102,6 +110,7 @@ class SharedCommits:
         while line.waiting:
             group, line.waiting = line.waiting[:SHARE], line.waiting[SHARE:]
             with self._watched(shape, line):
+                began = time.monotonic()
                 try:
                     await self._settle(shape, group)
                 except Exception as error:
@@ -109,6 +118,11 @@ class SharedCommits:
                     unknown = OutcomeUnknown("The change was interrupted.")
                     unknown.__cause__ = error
                     _end_all(group, unknown)
+                if time.monotonic() - began > SILENT_SECONDS and any(unit.found_it_away() for unit in group):
+                    # A silent network costs each group the time of a command: those behind it would wait for ever
+                    # longer, and be ever more. They are told now, and whoever comes next asks anew.
+                    behind, line.waiting = line.waiting, []
+                    _end_all(behind, DatabaseAway("The database did not answer in time."))
         line.running -= 1
         if not line.running and self._lines.get(shape) is line:
             del self._lines[shape]
