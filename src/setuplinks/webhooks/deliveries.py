@@ -6,9 +6,10 @@ Owns sending again by hand. It does not own automatic retries (`retry`, `runner`
 from dataclasses import dataclass
 
 from setuplinks.core import wire
-from setuplinks.core.clock import SECOND, Clock
+from setuplinks.core.clock import DAY, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
+from setuplinks.core.ids import instant_of
 from setuplinks.core.problems import NotFound, RaceLost
 from setuplinks.core.vault import Vault
 from setuplinks.tenants import audit
@@ -19,6 +20,7 @@ from setuplinks.webhooks.retention import before
 from setuplinks.webhooks.service import CHANNEL, Events, opened, payload
 
 SLICE = 500
+RECENT = 2 * DAY
 SETTLED_AFTER = 5 * SECOND
 """Ids are made before the commit, so an event may become visible after a younger one: a poller gets what is older."""
 
@@ -194,7 +196,7 @@ class Deliveries:
             settled = self._clock.now() - SETTLED_AFTER
             rows = await self._db.read(store.EVENTS_AFTER, tenant_id, key, event_type, customer_id, limit, settled)
         else:
-            rows = await self._db.read(store.EVENTS, tenant_id, key, event_type, customer_id, limit)
+            rows = await self._newest(tenant_id, key, limit, event_type, customer_id)
         sealer = await self._vault.tenant(tenant_id)
         return [
             Told(
@@ -203,3 +205,18 @@ class Deliveries:
             )
             for row in rows
         ]  # fmt: skip
+
+    async def _newest(
+        self, tenant_id: int, key: str, limit: int, event_type: str | None, customer_id: int | None
+    ) -> list[Row]:
+        """Most lists are full with the last days' events, so the others are looked into only where they are not."""
+        try:
+            at = min(instant_of(key), self._clock.now())
+        except ValueError:  # a list that begins at the newest has no event's id
+            at = self._clock.now()
+        rows: list[Row] = []
+        for first in (before(at - RECENT), ""):
+            rows = await self._db.read(store.EVENTS, tenant_id, first, event_type, customer_id, limit, key)
+            if len(rows) == limit:
+                break
+        return rows

@@ -96,6 +96,15 @@ STATE_MOVED = (
     f"{_AFTER_RESULTS} WHERE tenant_id = $1 AND endpoint_id = $2 "
     "AND failures = $10 AND breaker_step = $11 AND COALESCE(breaker_until, 0) = $12"
 )
+# A success makes an endpoint well, whatever it was before: nothing is written of one that is well and not waited for.
+STATE_WELL = (
+    "UPDATE endpoint_state SET failures = 0, failing_since = NULL, breaker_until = NULL, breaker_step = 0, "
+    "next_due = CASE "
+    "WHEN (in_flight >= $3 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) THEN $4 "
+    "ELSE next_due END "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 "
+    "AND (in_flight >= $3 OR breaker_until IS NOT NULL OR failures <> 0)"
+)
 NEXT_DUE = "SELECT min(next_due) AS due FROM endpoint_state"
 
 # -- events ----------------------------------------------------------------------------------------------------------
@@ -115,20 +124,23 @@ MESSAGE = "SELECT 0 AS sealed, body FROM message_payload WHERE tenant_id = $1 AN
 _TOLD = (
     "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, COALESCE(p.sealed, 0) AS sealed, "
     "COALESCE(p.body, m.body) AS body FROM event e "
-    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
-    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id"
+    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id AND p.event_id > $2 "
+    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id AND m.event_id > $2"
 )
 _ASKED_FOR = (
     "WHERE e.tenant_id = $1 AND e.format = 'events' AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) "
-    "AND (CAST($4 AS BIGINT) IS NULL OR e.customer_id = $4)"
+    "AND (CAST($4 AS BIGINT) IS NULL OR e.customer_id = $4) AND e.id > $2"
 )
-EVENTS = f"{_TOLD} {_ASKED_FOR} AND e.id < $2 ORDER BY e.id DESC LIMIT $5"
-EVENTS_AFTER = f"{_TOLD} {_ASKED_FOR} AND e.id > $2 AND e.created_at <= $6 ORDER BY e.id LIMIT $5"
+# After $2; the bound stands beside each table, since PostgreSQL looks only into the days that it leaves over.
+EVENTS = f"{_TOLD} {_ASKED_FOR} AND e.id < $6 ORDER BY e.id DESC LIMIT $5"
+EVENTS_AFTER = f"{_TOLD} {_ASKED_FOR} AND e.created_at <= $6 ORDER BY e.id LIMIT $5"
 # After $2, older than $3, in slices of $5; only such as still have their payload.
 EVENTS_BETWEEN = (
     "SELECT e.id, e.type, e.customer_id, e.phone_id FROM event e "
     "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
+    "AND p.event_id > $2 AND p.event_id < $3 "
     "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id "
+    "AND m.event_id > $2 AND m.event_id < $3 "
     "WHERE e.tenant_id = $1 AND e.id > $2 AND e.id < $3 AND e.format = $4 "
     "AND (p.event_id IS NOT NULL OR m.event_id IS NOT NULL) ORDER BY e.id LIMIT $5"
 )
