@@ -32,12 +32,13 @@ async def _things(
     link = await api.made(f"/admin/customers/{clinic}/setup-links", {})
     [number] = (await api.get(f"/admin/customers/{clinic}/phone-numbers")).json["data"]
     [key] = (await api.get(f"/admin/tenants/{acme.id}/api-keys")).json["data"]
+    waba_key = await api.made(f"/admin/wabas/{number['wabaId']}/api-keys", {"name": "first"})
     pooled = await service.operator.made("/admin/number-pool", {"number": "+5493515550101"})
     deliveries = (await api.get(f"/admin/webhook-endpoints/{endpoint['id']}/deliveries")).json["data"]
     return {
         "tenantId": acme.id, "customerId": clinic, "linkId": link["id"], "wabaId": number["wabaId"],
         "phoneNumberId": number["id"], "endpointId": endpoint["id"], "deliveryId": deliveries[0]["id"],
-        "keyId": key["id"], "numberId": pooled["id"], "orphanId": await _orphan(service),
+        "keyId": key["id"], "wabaKeyId": waba_key["id"], "numberId": pooled["id"], "orphanId": await _orphan(service),
     }  # fmt: skip
 
 
@@ -73,6 +74,8 @@ def _body(operation: dict[str, Any]) -> Any:
 
 
 def _filled(path: str, things: dict[str, Any]) -> str:
+    if path.startswith("/admin/wabas/"):
+        things = {**things, "keyId": things.get("wabaKeyId", 1)}
     return PARAMETER.sub(lambda found: str(things[found[1]]), path)
 
 
@@ -173,6 +176,7 @@ async def test_every_change_by_a_key_leaves_an_audit_row(
         "POST /admin/orphan-authorisations/{orphanId}/assign": {"customerId": branch["id"]},
         "PATCH /admin/tenants/{tenantId}": {"language": "es"},
         "POST /admin/tenants/{tenantId}/api-keys": {"name": "second"},
+        "POST /admin/wabas/{wabaId}/api-keys": {"name": "second"},
         "POST /admin/tenants/{tenantId}/customers": {"name": "Second clinic"},
         "PATCH /admin/customers/{customerId}": {"name": "Clínica San Marcos"},
         "PATCH /admin/setup-links/{linkId}": {"language": "es"},
@@ -181,13 +185,13 @@ async def test_every_change_by_a_key_leaves_an_audit_row(
         "POST /admin/webhook-endpoints/{endpointId}/recover": {"since": "2026-05-18T00:00:00Z"},
         "POST /admin/webhook-endpoints/{endpointId}/replay": {"since": "2026-05-18T00:00:00Z"},
     }
-    # Deleting comes last, from the inside out; revoking a link before its customer goes. What was assigned cannot be
-    # dismissed any more.
+    # Deleting comes last, from the inside out; revoking a link before its customer goes, a WABA's key before its last
+    # number. What was assigned cannot be dismissed any more.
     changing = sorted(
         [one for one in await _operations(service) if one[0] != "GET"],
         key=lambda one: (
             one[0] == "DELETE", one[1] == "/admin/tenants/{tenantId}", "{customerId}" in one[1],
-            one[1].endswith("/assign"), one[1],
+            one[1].endswith("/assign"), one[0] == "DELETE" and "{phoneNumberId}" in one[1], one[1],
         ),
     )  # fmt: skip
     left_none = {}

@@ -10,7 +10,7 @@ import pytest
 
 from setuplinks.core.logs import JsonLines
 from setuplinks.walk import WalkStopped, Wishes, walk
-from tests.integration.dashboard.desk import an_operator
+from tests.integration.dashboard.desk import a_person
 from tests.recovery.mortal import Mortal, running_mortal
 from tests.support.customer import Customer
 from tests.support.inbox import Inbox
@@ -74,7 +74,7 @@ async def _flow(service: RunningService, acme: Tenant, clinic: int, customer: Cu
     for number, scenario in enumerate((*FAILURES, None)):
         link = await acme.api.made(
             f"/admin/customers/{clinic}/setup-links",
-            {"allowedConnectionTypes": ["dedicated"]},
+            {"allowedConnectionTypes": ["dedicated"], "issueApiKey": True},
             Idempotency_Key=f"k{number}",
         )
         secrets[f"link {scenario}"] = link["url"].rpartition("-")[2]
@@ -88,7 +88,18 @@ async def _flow(service: RunningService, acme: Tenant, clinic: int, customer: Cu
             await _asked_for_the_pin(service, acme, customer, link)
     for cookie in customer._session.cookie_jar:
         secrets["browser"] = cookie.value
-    return secrets
+    return secrets | await _keys_of_the_waba(acme, clinic, customer)
+
+
+async def _keys_of_the_waba(acme: Tenant, clinic: int, customer: Customer) -> dict[str, str]:
+    """One that the API made, one that the done page showed."""
+    await customer.look_again()
+    await customer.press("/key#key")
+    _, _, shown = customer.reply.body.decode().partition('value="sl_waba_')
+    [waba] = (await acme.api.get(f"/admin/customers/{clinic}/wabas")).json["data"]
+    made = await acme.api.made(f"/admin/wabas/{waba['id']}/api-keys", {"name": "program"}, Idempotency_Key="waba")
+    assert len(shown) > 60
+    return {"own key": shown.partition('"')[0], "waba key": made["key"]}
 
 
 async def _asked_for_the_pin(service: RunningService, acme: Tenant, customer: Customer, link: dict[str, Any]) -> None:
@@ -151,7 +162,7 @@ async def test_the_operators_page_and_doctor_leave_no_secret_in_a_line_or_an_ans
     secrets = {name: getattr(settings, name).get_secret_value() for name in names}
     shown = ""
     with _listening() as log:
-        async with an_operator(service.url) as person:
+        async with a_person(service.url) as person:
             for key in ("a wrong key", OPERATOR_KEY):
                 await person.sign_in(key)
                 shown += person.text
@@ -160,7 +171,7 @@ async def test_the_operators_page_and_doctor_leave_no_secret_in_a_line_or_an_ans
             await person.sign_out()
         shown += (await service.operator.get("/admin/doctor")).body.decode()
     ours = [line for line in log.lines if "'name': 'setuplinks" in line]
-    assert any("operator.sign_in_refused" in line for line in ours)
+    assert any("dashboard.sign_in_refused" in line for line in ours)
     assert {name: line for line in ours for name in _found(secrets, line)} == {}
     assert _found(secrets, shown) == {"form token"}
 

@@ -73,6 +73,7 @@ def router(deps: Deps) -> APIRouter:
 
 async def create_waba_api_key(call: Call) -> Response:
     """Creates a key that reaches this WABA and its numbers through the gateway. `key` is in this answer only."""
+    await _waba(call.deps.db, call)  # another tenant's is a 404, whatever the body says
     new = call.take(NewWabaApiKey)
     wish = Wish(new.name, new.scopes, new.expires_at, new.addresses)
 
