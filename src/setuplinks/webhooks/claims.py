@@ -2,9 +2,10 @@
 
 Owns the texts only; `runner` calls them. First `PARK` sets aside endpoints that are due, by moving their `next_due` to
 the end of a lease. Then `TAKE`, for one endpoint, locks its row, leases as many of its first deliveries as it has room
-for, and writes the true `next_due`. They are two statements because on PostgreSQL the second one has to see what was
-committed before the first took hold of the row: an event that commits in between pulls `next_due` back from the parked
-value, and TAKE, which sees that, does not push it away again. In one statement that event would be missed.
+for, and writes the true `next_due`; its rows carry what is to be sent, and the endpoint's version. They are two
+statements because on PostgreSQL the second one has to see what was committed before the first took hold of the row: an
+event that commits in between pulls `next_due` back from the parked value, and TAKE, which sees that, does not push it
+away again. In one statement that event would be missed.
 
 Leases live by the database's clock, due times by the service's. A leased delivery's `due_at` is the lease's end, so
 that a process that is killed leaves behind nothing but a delivery that is due again then.
@@ -12,21 +13,26 @@ that a process that is killed leaves behind nothing but a delivery that is due a
 
 from setuplinks.core.db.database import Claim
 
+# Parking that a crash of PostgreSQL undoes is done again: its commit waits for no disk. (That of TAKE has to: a result
+# whose claim was undone is fenced off, and what was delivered would be sent again.)
+_UNSYNCED = "unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)"
+
 # $1 now, $2 the parked value, $3 how many endpoints
 _PARK_SQLITE = """
 UPDATE endpoint_state SET next_due = $2 WHERE (tenant_id, endpoint_id) IN (
     SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1 ORDER BY next_due LIMIT $3
 ) RETURNING tenant_id, endpoint_id
 """
-_PARK_POSTGRES = """
-WITH due AS (
+_PARK_POSTGRES = f"""
+WITH {_UNSYNCED},
+due AS (
     SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1
     ORDER BY next_due LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE endpoint_state s SET next_due = $2 FROM due
+UPDATE endpoint_state s SET next_due = $2 FROM due, unsynced
 WHERE s.tenant_id = due.tenant_id AND s.endpoint_id = due.endpoint_id
 RETURNING s.tenant_id, s.endpoint_id
-"""
+"""  # noqa: S608 - constants of this module
 PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
 
 # $1 tenant, $2 endpoint, $3 now, $4 the parked value, $5 lease in µs, $6 cap of the endpoint, $7 room in this process
@@ -63,7 +69,14 @@ WHERE tenant_id = $1 AND id IN (
             ELSE 0 END
         {_ENDPOINT_SQLITE}
     )
-) RETURNING id, event_id, event_type, attempts, manual, lane
+) RETURNING tenant_id, endpoint_id, id, event_id, event_type, attempts, manual, lane,
+    (SELECT version FROM webhook_endpoint e WHERE e.tenant_id = $1 AND e.id = $2) AS version,
+    coalesce((SELECT sealed FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = delivery.event_id), 0)
+        AS sealed,
+    coalesce(
+        (SELECT body FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = delivery.event_id),
+        (SELECT body FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = delivery.event_id)
+    ) AS body
 """  # noqa: S608 - constants of this module
 # changes() is what the statement before has taken.
 _SETTLE_SQLITE = f"""
@@ -94,6 +107,9 @@ FROM (
 """  # noqa: S608 - constants of this module
 
 _NOW_POSTGRES = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+# The beginning of an id of a day before $3. Only bodies of younger events come with the rows: without the bound, each
+# TAKE would plan a look into every day of payloads, which takes longer than TAKE itself.
+_YOUNG_POSTGRES = "overlay(lpad(to_hex(CAST($3 AS bigint) / 1000 - 86400000), 12, '0') PLACING '-' FROM 9 FOR 0)"
 # The tokens that a row with a rate limit has now; least() passes over the null of a row without one, so it is asked.
 _TAKE_POSTGRES = f"""
 WITH given AS MATERIALIZED (
@@ -101,7 +117,7 @@ WITH given AS MATERIALIZED (
         CAST($6 AS bigint) AS cap, CAST($7 AS bigint) AS most
 ),
 held AS MATERIALIZED (
-    SELECT s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed, e.rate_limit,
+    SELECT s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed, e.rate_limit, e.version,
         CASE WHEN e.rate_limit IS NOT NULL THEN least(e.rate_limit, {_TOKENS.replace("$3", "CAST($3 AS bigint)")})
         END AS tokens
     FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
@@ -127,7 +143,7 @@ taken AS (
     UPDATE delivery d SET attempts = d.attempts + 1, due_at = lease_end, lease_until = db_now + CAST($5 AS bigint)
     FROM picked, given WHERE d.tenant_id = $1 AND d.id = picked.id AND d.status = 'pending'
     AND (d.lease_until IS NULL OR d.lease_until <= db_now)
-    RETURNING d.id, d.event_id, d.event_type, d.attempts, d.manual, d.lane
+    RETURNING d.tenant_id, d.endpoint_id, d.id, d.event_id, d.event_type, d.attempts, d.manual, d.lane
 ),
 seen AS MATERIALIZED (
     SELECT room.breaker_until, room.closed, room.rate_limit, room.busy + count AS busy, room.tokens - count AS tokens,
@@ -153,6 +169,11 @@ settled AS (
         FROM seen, given
     ) AS aim WHERE s.tenant_id = $1 AND s.endpoint_id = $2
 )
-SELECT * FROM taken
+SELECT taken.*, (SELECT version FROM held) AS version, coalesce(p.sealed, 0) AS sealed, coalesce(m.body, p.body) AS body
+FROM taken
+LEFT JOIN message_payload m ON m.tenant_id = taken.tenant_id AND m.event_id = taken.event_id
+    AND m.event_id >= {_YOUNG_POSTGRES}
+LEFT JOIN event_payload p ON p.tenant_id = taken.tenant_id AND p.event_id = taken.event_id
+    AND p.event_id >= {_YOUNG_POSTGRES}
 """  # noqa: S608 - constants of this module
 TAKE = Claim(sqlite=(_TAKE_SQLITE, _SETTLE_SQLITE), postgres=_TAKE_POSTGRES)

@@ -1,13 +1,14 @@
 """What a try's result changes: the delivery, its log, the endpoint's health; and an endpoint that is given up.
 
-Owns the unit that records results, one for each endpoint and batch: what ends while a write is under way goes with the
-next one. It does not own sending.
+Owns the units that record results: what ends while a write is under way goes with the next one. Successes of all
+endpoints stand in one unit, which reads nothing; an endpoint with anything else has a unit of its own, since its health
+is weighed. It does not own sending.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +27,15 @@ from setuplinks.webhooks.service import Events
 
 log = logging.getLogger("setuplinks.webhooks")
 
-PER_ENDPOINT = 10
+PER_ENDPOINT = 32
 """Tries under way at one endpoint, over all processes."""
+MOST_AT_ONCE = 256
 RECORD_TRIES = 20
 RECORD_PAUSE = 1.0
 """Seconds between tries to record while the database is away; what is not recorded is sent again."""
+
+
+Verb = Callable[[Unit, list[Result]], Awaitable[None]]
 
 
 @dataclass(slots=True)
@@ -52,35 +57,57 @@ class Ledger:
         pause: float = RECORD_PAUSE,
     ) -> None:
         self._db, self._clock, self._events, self._chance, self._pause = db, clock, events, chance, pause
+        self._smooth: list[_Entry] = []
+        self._storing = False
         self._waiting: dict[tuple[int, int], list[_Entry]] = {}
         self._writing: set[tuple[int, int]] = set()
 
     async def record(self, result: Result) -> bool:
         """Returns once the result is committed. False: the database stayed away, and its lease will end the try."""
-        key = result.parcel.key
         entry = _Entry(result, asyncio.get_running_loop().create_future())
-        self._waiting.setdefault(key, []).append(entry)
+        if result.verdict is Verdict.DELIVERED:
+            self._smooth.append(entry)
+            await self._store_successes()
+        else:
+            await self._weigh(result.parcel.key, [entry])
+        return await entry.written
+
+    async def _store_successes(self) -> None:
+        if self._storing:
+            return
+        self._storing = True
+        try:
+            while batch := self._smooth[:MOST_AT_ONCE]:
+                del self._smooth[:MOST_AT_ONCE]
+                await self._settle(batch, self._record_successes)
+        finally:
+            self._storing = False
+
+    async def _weigh(self, key: tuple[int, int], entries: list[_Entry]) -> None:
+        self._waiting.setdefault(key, []).extend(entries)
         if key not in self._writing:
             self._writing.add(key)
             try:
                 while batch := self._waiting.pop(key, []):
-                    await self._settle(batch)
+                    await self._settle(batch, self._record)
             finally:
                 self._writing.discard(key)
-        return await entry.written
 
-    async def _settle(self, batch: list[_Entry]) -> None:
-        written = False
+    async def _settle(self, batch: list[_Entry], verb: Verb) -> None:
+        written: bool | None = False
         try:
-            written = await self._write([one.result for one in batch])
+            written = await self._write([one.result for one in batch], verb)
+            if written is None and len(parts := _by_endpoint(batch)) > 1:
+                # Whatever one of them is refused for, those of other endpoints are not.
+                await asyncio.gather(*(self._settle(part, verb) for part in parts))
         finally:
-            for one in batch:  # whatever happened here, nobody may be left waiting
-                one.written.set_result(written)
+            _tell(batch, bool(written))  # whatever happened here, nobody may be left waiting
 
-    async def _write(self, results: list[Result]) -> bool:
+    async def _write(self, results: list[Result], verb: Verb) -> bool | None:
+        """True: committed. None: refused. False: the database stayed away."""
         for _ in range(RECORD_TRIES):
             try:
-                await self._db.unit(self._record, results)
+                await self._db.unit(verb, results)
             except RaceLost:
                 continue  # another process recorded for the same endpoint at the same moment
             except Unavailable as away:
@@ -88,10 +115,21 @@ class Ledger:
                 await asyncio.sleep(self._pause)
             except Problem as problem:
                 act(log, "delivery.not_recorded", logging.ERROR, code=problem.code, detail=problem.detail)
-                return False
+                return None
             else:
                 return True
         return False
+
+    async def _record_successes(self, tx: Unit, results: list[Result]) -> None:
+        """Of any endpoints. The endpoints' rows first, in the order of all: see `_record`."""
+        now = self._clock.now()
+        ordered = {one.parcel.key for one in results if one.parcel.lane is not None}
+        for key in sorted({one.parcel.key for one in results}, key=locking_order):
+            tx.add(store.STATE_WELL, *key, 0 if key in ordered else PER_ENDPOINT, now)
+        for result in results:
+            tx.add(*_ended(result, None, now))
+        for result in results:
+            tx.add(*_logged(result))
 
     async def _record(self, tx: Unit, results: list[Result]) -> None:
         tenant_id, endpoint_id = results[0].parcel.key
@@ -107,7 +145,8 @@ class Ledger:
         waits = [due for due in dues if due is not None]
         self._move(tx, (tenant_id, endpoint_id), before, after, now, waits, cap)
         for result, due in zip(results, dues, strict=True):
-            _log_try(tx, result, due, now)
+            tx.add(*_ended(result, due, now))
+            tx.add(*_logged(result))
         if Verdict.GONE in counted:
             await self._disable(tx, tenant_id, endpoint_id, "gone", after, now)
         elif counted and retry.given_up(after, now):
@@ -159,16 +198,39 @@ def health_of(state: Row | None) -> Health:
     return Health(state["failures"], state["failing_since"], state["breaker_until"], state["breaker_step"])
 
 
-def _log_try(tx: Unit, result: Result, due: int | None, now: int) -> None:
-    """The delivery's new status, fenced by the claim's number, and the log row, which stands whoever holds it now."""
+def locking_order(key: tuple[int, int]) -> tuple[str, ...]:
+    """In which order endpoints' rows are locked, by everybody who locks several: as shared commits sort them."""
+    return tuple(map(repr, key))
+
+
+def _tell(batch: list[_Entry], written: bool) -> None:
+    for one in batch:
+        if not one.written.done():
+            one.written.set_result(written)
+
+
+def _by_endpoint(batch: list[_Entry]) -> list[list[_Entry]]:
+    found: dict[tuple[int, int], list[_Entry]] = {}
+    for one in batch:
+        found.setdefault(one.result.parcel.key, []).append(one)
+    return list(found.values())
+
+
+def _ended(result: Result, due: int | None, now: int) -> tuple[Any, ...]:
+    """The delivery's new status, fenced by the claim's number."""
     parcel = result.parcel
     ended = "delivered" if result.verdict is Verdict.DELIVERED else "failed"
     status = ended if due is None else "pending"
-    tx.add(
+    return (
         store.RESULT, parcel.tenant_id, parcel.delivery_id, parcel.attempt, status, due,
         now if due is None else None, result.http_status, result.words,
     )  # fmt: skip
-    tx.add(
+
+
+def _logged(result: Result) -> tuple[Any, ...]:
+    """The log row, which stands whoever holds the delivery now."""
+    parcel = result.parcel
+    return (
         store.ADD_ATTEMPT, parcel.tenant_id, parcel.delivery_id, parcel.attempt, result.started_at, result.duration,
         result.http_status, result.words, result.detail, result.address, result.response_start,
     )  # fmt: skip

@@ -169,6 +169,14 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Payload:
+    """An event's stored bytes, sealed or as they are sent."""
+
+    sealed: bool
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
     """One claimed try of one delivery.
 

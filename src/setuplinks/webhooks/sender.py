@@ -1,4 +1,4 @@
-"""One try of one delivery: read, sign, send, judge. It writes nothing.
+"""One try of one delivery: open, sign, send, judge. It writes nothing.
 
 Owns the request's headers and what an answer means for the delivery. It does not own when a try is made (`runner`),
 what becomes of the result (`ledger`) nor the way out (`core/outbound`).
@@ -8,19 +8,23 @@ import logging
 import re
 from dataclasses import dataclass, field
 
-from setuplinks.core.clock import SECOND, Clock
+from setuplinks.core.clock import DAY, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.logs import act
 from setuplinks.core.outbound import Answer, FailureKind, Outbound
 from setuplinks.core.vault import Sealer, Vault, VaultClosed
 from setuplinks.webhooks import retry, signing, store
 from setuplinks.webhooks.endpoints import opened_endpoint, signing_keys, signing_secrets
-from setuplinks.webhooks.models import META, Endpoint, Parcel
+from setuplinks.webhooks.models import META, Endpoint, Parcel, Payload
 from setuplinks.webhooks.retry import Verdict
-from setuplinks.webhooks.service import opened, payload
+from setuplinks.webhooks.service import opened
+from setuplinks.webhooks.service import payload as payload_of
 
 log = logging.getLogger("setuplinks.webhooks")
 
+KEEP = 30 * SECOND
+KEPT = 4_096
+"""Endpoints that are kept open."""
 _FINAL = frozenset({FailureKind.BAD_URL, FailureKind.REFUSED_ADDRESS, FailureKind.TLS_NAME})
 # A receiver that echoes what it got must not put a link's secret into the log.
 _LINK_SECRET = re.compile(rb"(/signup/[0-9a-fA-F-]{36}-)[0-9a-zA-Z]{26}")
@@ -48,9 +52,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An endpoint as it is when a batch is taken: its row, opened, and the secrets that sign."""
+    """An endpoint as one version of its row has it, opened, with the secrets that sign until `good_until` (µs)."""
 
     endpoint: Endpoint
+    good_until: int
     secrets: list[str] = field(repr=False)
     keys: list[bytes] = field(repr=False)
     sealer: Sealer
@@ -68,27 +73,43 @@ class Sender:
 
     def __init__(self, db: Database, vault: Vault, clock: Clock, outbound: Outbound) -> None:
         self._db, self._vault, self._clock, self._outbound = db, vault, clock, outbound
+        self._known: dict[tuple[int, int], Destination] = {}
 
-    async def destination(self, tenant_id: int, endpoint_id: int) -> Destination | None:
-        """What is needed to send to an endpoint; None where it or its tenant's key is gone."""
+    async def destination(self, tenant_id: int, endpoint_id: int, version: int | None) -> Destination | None:
+        """What is needed to send to an endpoint whose row has this version; None where it or its tenant's key is gone.
+
+        Opened once for each version, and anew after half a minute, so that a key that was taken away is not used on.
+        """
+        known, now = self._known.get((tenant_id, endpoint_id)), self._clock.now()
+        if known is not None and known.endpoint.version == version and now < known.good_until:
+            return known
+        found = await self._open(tenant_id, endpoint_id, now)
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        if found is not None:
+            self._known[tenant_id, endpoint_id] = found
+        return found
+
+    async def _open(self, tenant_id: int, endpoint_id: int, now: int) -> Destination | None:
         row = await self._db.one(store.ENDPOINT, tenant_id, endpoint_id)
         if row is None:
             return None
         try:
             sealer = await self._vault.tenant(tenant_id)
-            now = self._clock.now()
+            lapses = row["secret_previous_until"] or now + DAY
             return Destination(
-                opened_endpoint(row, sealer), signing_secrets(row, sealer, now), signing_keys(row, sealer, now), sealer
-            )
+                opened_endpoint(row, sealer), min(now + KEEP, lapses if lapses > now else now + KEEP),
+                signing_secrets(row, sealer, now), signing_keys(row, sealer, now), sealer,
+            )  # fmt: skip
         except VaultClosed as closed:
             act(log, "delivery.sealed_shut", logging.ERROR, endpoint_id=endpoint_id, detail=closed.detail)
             return None
 
-    async def send(self, parcel: Parcel, destination: Destination | None) -> Result:
+    async def send(self, parcel: Parcel, payload: Payload | None, destination: Destination | None) -> Result:
         """Makes the try. Never raises for what the other side does; a fault of ours is a result too."""
         started_at = self._clock.now()
         try:
-            result = await self._send(parcel, destination, started_at)
+            result = await self._send(parcel, payload, destination, started_at)
         except Exception as error:
             log.exception("delivery.fault")
             words = "not sent: a fault of the service"
@@ -101,13 +122,20 @@ class Sender:
         )  # fmt: skip
         return result
 
-    async def _send(self, parcel: Parcel, destination: Destination | None, started_at: int) -> Result:
+    async def _stored(self, parcel: Parcel) -> Payload | None:
+        """The payload of an event that is too old to have come with its delivery; None once it was erased."""
+        row = await payload_of(self._db, parcel.tenant_id, parcel.event_id, parcel.event_type)
+        return None if row is None else Payload(bool(row["sealed"]), row["body"])
+
+    async def _send(
+        self, parcel: Parcel, payload: Payload | None, destination: Destination | None, started_at: int
+    ) -> Result:
         if destination is None:
             return Result(parcel, Verdict.FINAL, started_at, words="endpoint is gone", counts=False)
-        row = await payload(self._db, parcel.tenant_id, parcel.event_id, parcel.event_type)
-        if row is None:
+        payload = payload or await self._stored(parcel)
+        if payload is None:
             return Result(parcel, Verdict.FINAL, started_at, words="payload erased", counts=False)
-        body = opened(row["body"], bool(row["sealed"]), destination.sealer, parcel.event_id)
+        body = opened(payload.body, payload.sealed, destination.sealer, parcel.event_id)
         headers = {
             **destination.endpoint.headers,
             "content-type": "application/json",

@@ -193,9 +193,18 @@ PLAY_AGAIN = (
     "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
     "WHERE tenant_id = $1 AND id = $2 AND status IN ('failed', 'delivered')"
 )
+# What has failed, and what waits for its next try: whoever asks for it knows that the receiver is there again.
 RECOVER = (
     "UPDATE delivery SET status = 'pending', due_at = $4, ended_at = NULL, lease_until = NULL, manual = attempts "
-    "WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'failed' AND created_at >= $3"
+    "WHERE tenant_id = $1 AND endpoint_id = $2 AND created_at >= $3 "
+    "AND (status = 'failed' OR (status = 'pending' AND lease_until IS NULL AND due_at > $4))"
+)
+# A file has one server: what is leased there when it starts, one that was killed had taken. $1 now
+FREE_LEASES = (
+    "UPDATE delivery SET due_at = $1, lease_until = NULL WHERE lease_until IS NOT NULL AND (tenant_id, id) IN ("
+    "SELECT d.tenant_id, d.id FROM endpoint_state s JOIN delivery d "
+    "ON d.tenant_id = s.tenant_id AND d.endpoint_id = s.endpoint_id AND d.due_at > 0)",
+    "UPDATE endpoint_state SET next_due = $1 WHERE next_due > $1",
 )
 
 # -- attempts --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import asyncio
 
 from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND
+from setuplinks.webhooks.ledger import PER_ENDPOINT
 from setuplinks.webhooks.models import EVENT_TYPES
 from tests.integration.webhooks.room import LINK, LINK_ID, Room
 from tests.support.inbox import Answer, Inbox, running_inbox
@@ -210,15 +211,15 @@ async def test_a_slow_endpoint_does_not_hold_up_another_one(room: Room, inbox: I
         slow.otherwise = Answer(hold=release)
         await room.endpoint(slow.url)
         await room.endpoint(inbox.url)
-        for _ in range(15):
+        for _ in range(PER_ENDPOINT + 5):
             await room.emit()
-        while len(inbox.received) < 15:
+        while len(inbox.received) < PER_ENDPOINT + 5:
             await room.runner.run_once()
-        await slow.wait_for("setup_link.created", 10)
-        assert len(slow.received) == 10, "the cap of one endpoint"
+        await slow.wait_for("setup_link.created", PER_ENDPOINT)
+        assert len(slow.received) == PER_ENDPOINT, "the cap of one endpoint"
         release.set()
         await room.drain()
-        assert len(slow.received) == 15
+        assert len(slow.received) == PER_ENDPOINT + 5
 
 
 async def test_a_new_event_wakes_a_round_that_waits_for_a_slow_receiver(room: Room, inbox: Inbox) -> None:

@@ -126,14 +126,14 @@ async def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled_and_then_wha
 
 async def test_recover_sends_again_what_failed_since_and_not_what_failed_before(room: Room, inbox: Inbox) -> None:
     made = await room.endpoint(inbox.url)
-    await room.db.bulk("UPDATE webhook_endpoint SET url = $1", "http://10.0.0.1/")
+    await room.db.bulk("UPDATE webhook_endpoint SET url = $1, version = version + 1", "http://10.0.0.1/")
     await room.emit()
     await room.drain()
     room.clock.advance(HOUR)
     late = await room.emit()
     await room.drain()
     assert {one["status"] for one in await room.deliveries(made)} == {"failed"}
-    await room.db.bulk("UPDATE webhook_endpoint SET url = $1", inbox.url)
+    await room.db.bulk("UPDATE webhook_endpoint SET url = $1, version = version + 1", inbox.url)
     path = f"/admin/webhook-endpoints/{made['id']}/recover"
     answer = await room.call("POST", path, {"since": "2026-05-18T12:30:00Z"})
     assert answer.json() == {"failedAgain": 1, "missed": 0}

@@ -86,7 +86,7 @@ async def test_the_cap_of_an_endpoint_holds_over_all_processes(room: Room, inbox
     release = asyncio.Event()
     inbox.otherwise = Answer(hold=release)
     await room.endpoint(inbox.url)
-    for _ in range(40):
+    for _ in range(2 * PER_ENDPOINT):
         await room.emit()
     runners = [room.another_runner() for _ in range(3)]
     rounds = [asyncio.create_task(room.drain(runner)) for runner in runners]
@@ -97,7 +97,7 @@ async def test_the_cap_of_an_endpoint_holds_over_all_processes(room: Room, inbox
     release.set()
     done = sum(await asyncio.gather(*rounds))
     done += await room.drain()
-    assert done == 40
+    assert done == 2 * PER_ENDPOINT
     assert set(Counter(one.headers["webhook-id"] for one in inbox.received).values()) == {1}
 
 
@@ -133,11 +133,11 @@ async def test_events_emitted_while_many_runners_work_all_arrive_exactly_once(ro
 async def test_a_probe_is_one_over_all_processes(room: Room, inbox: Inbox) -> None:
     endpoint = await room.endpoint(inbox.url)
     inbox.otherwise = Answer(500)
-    for _ in range(20):
+    for _ in range(2 * PER_ENDPOINT):
         await room.emit()
     await room.drain()
     tried = len(inbox.received)
-    # Ten are under way at once; up to four more may begin before the fifth failure is recorded and opens the breaker.
+    # So many are under way at once; up to four more may begin before the fifth failure is recorded and opens the breaker.
     assert PER_ENDPOINT <= tried < PER_ENDPOINT + BREAKER_OPENS_AFTER
     room.clock.advance(5 * SECOND)
     release = asyncio.Event()

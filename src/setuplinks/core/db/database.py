@@ -7,7 +7,7 @@ Owns what both engines share: how a unit ends, when a verb runs again, blocks of
 import asyncio
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Concatenate, Literal, ParamSpec, TypeVar
@@ -134,6 +134,10 @@ class Database(ABC):
     @abstractmethod
     async def claim(self, statement: Claim, *params: object) -> list[Row]:
         """Runs a claim, commits it and gives its rows."""
+
+    @abstractmethod
+    async def claim_each(self, statement: Claim, sets: Sequence[Sequence[object]]) -> list[Row]:
+        """Runs a claim for each set of parameters, in their order, in one commit; the rows of all of them."""
 
     @abstractmethod
     async def bulk(self, sql: str, *params: object) -> int:

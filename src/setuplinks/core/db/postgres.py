@@ -4,7 +4,7 @@ Owns reads, claims and the wording of the server's errors. Commits are `shared_c
 wake-ups between processes are `notices`.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -129,6 +129,13 @@ class PostgresDatabase(Database):
         """One statement with RETURNING, committed by itself."""
         check(params)
         rows: list[Row] = await self._once(lambda connection: connection.fetch(statement.postgres, *params))
+        return rows
+
+    async def claim_each(self, statement: Claim, sets: Sequence[Sequence[object]]) -> list[Row]:
+        """All of them pipelined: each sees what was committed before it began, and they commit together."""
+        for params in sets:
+            check(params)
+        rows: list[Row] = await self._once(lambda connection: connection.fetchmany(statement.postgres, sets))
         return rows
 
     async def bulk(self, sql: str, *params: object) -> int:

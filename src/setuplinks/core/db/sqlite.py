@@ -117,6 +117,15 @@ class SqliteDatabase(Database):
         rows: list[Row] = await self._writer.submit(lambda connection: _run_claim(connection, statement, params))
         return rows
 
+    async def claim_each(self, statement: Claim, sets: Sequence[Sequence[object]]) -> list[Row]:
+        """All of them in one savepoint of the shared commit."""
+        for params in sets:
+            check(params)
+        rows: list[Row] = await self._writer.submit(
+            lambda connection: [row for params in sets for row in _run_claim(connection, statement, params)]
+        )
+        return rows
+
     async def bulk(self, sql: str, *params: object) -> int:
         """One statement in a commit of its own."""
         check(params)
