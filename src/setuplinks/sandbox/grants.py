@@ -137,6 +137,7 @@ def issue_code(world: World, signup: Signup, *, started: bool) -> Code:
         scenario=scenario,
         issued=now,
         expires=None if scenario.expires_in is None else now + scenario.expires_in,
+        dies_at=scenario.dies_at,
         faults_left={i: fault.times for i, fault in enumerate(scenario.faults) if fault.times is not None},
     )
     code = Code(

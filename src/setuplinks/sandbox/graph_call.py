@@ -21,6 +21,7 @@ from setuplinks.sandbox.world import Token, World
 Answer = dict[str, Any]
 CODE_SUBCODES = {36007, 36008, 36009}
 NO_ANSWER = 0  # in the log of calls, where the connection ended without one
+PASSWORD_CHANGED = 460
 THROTTLES = (4, 80007, 130429)
 
 
@@ -72,6 +73,8 @@ class GraphCall:
         token = self.world.tokens.get(self.bearer)
         if token is None:
             raise dead_token(None)
+        if token.dies_at == self.name:
+            token.dead_subcode, token.dies_at = token.dead_subcode or PASSWORD_CHANGED, None
         if token.dead_subcode is not None:
             raise dead_token(token.dead_subcode)
         if token.expires is not None and token.expires <= self.world.clock.now():

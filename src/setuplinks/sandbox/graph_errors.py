@@ -55,6 +55,8 @@ def error_of(
     details: str | None = None,
 ) -> GraphError:
     """An error by its code alone, with Meta's usual text and status; used by faults and scenarios."""
+    if code == 190 and message is None:
+        return dead_token(subcode)
     text = message or TEXTS.get(code, f"(#{code}) An error occurred")
     return GraphError(
         code,

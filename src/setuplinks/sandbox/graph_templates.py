@@ -16,14 +16,19 @@ STATES = ("APPROVED", "DISABLED", "FLAGGED", "IN_APPEAL", "PAUSED", "PENDING", "
 COMPONENTS = ("BODY", "BUTTONS", "CALL_PERMISSION_REQUEST", "CAROUSEL", "FOOTER", "HEADER", "LIMITED_TIME_OFFER")
 NAME = re.compile(r"[a-z0-9_]{1,512}")
 BODY_LIMIT = 1024
+MOST_TEMPLATES = 250  # of an account whose business is not verified
 SHOWN = ("name", "parameter_format", "components", "language", "status", "category", "id")
 
 
 async def templates(call: GraphCall, _token: Token, waba: Waba) -> Answer:
-    """The account's, filtered by `name`, `language`, `status`, `category`."""
+    """The account's, filtered by `name`, `language`, `status`, `category`; with `summary` their counts as well."""
     wanted = {name: call.text(name) for name in ("name", "language", "status", "category") if call.text(name)}
     rows = {str(t["id"]): t for t in waba.templates if all(_is(t, name, text) for name, text in wanted.items())}
-    return paged(call, list(rows), lambda template_id: _shown(rows[template_id], call.text("fields")))
+    page = paged(call, list(rows), lambda template_id: _shown(rows[template_id], call.text("fields")))
+    counts = {"total_count": len(rows), "message_template_count": len(waba.templates)}
+    counts |= {"message_template_limit": MOST_TEMPLATES, "are_translations_complete": True}
+    asked = [name for name in asked_fields(call.text("summary")) if name in counts]
+    return page | ({"summary": {name: counts[name] for name in asked}} if asked else {})
 
 
 def _is(template: Answer, name: str, text: str) -> bool:

@@ -67,6 +67,7 @@ class Scenario:
     token_app: str | None = None
     without_management: bool = False
     dead_subcode: int | None = None
+    dies_at: str | None = None  # the first call of this name finds the token dead, and all after it: 190/460
     tells_life: bool = True  # whether the exchange says expires_in and token_type
     granular: bool = True  # whether debug_token has granular_scopes at all
     # Meta's caps, counted
@@ -294,6 +295,7 @@ _ALL = (
         "The first two messages answer 131056: too many to one person.",
         faults=(Fault("messages", 131056, times=2),),
     ),
+    Scenario("token_dies_at_message", "The token works until the first message: 190/460.", dies_at="messages"),
     Scenario("subscribe_refused", "Subscribing answers 200, every time.", faults=(Fault("subscribed_apps", 200),)),
 )
 

@@ -119,6 +119,7 @@ class Token:
     issued: float
     expires: float | None
     dead_subcode: int | None = None
+    dies_at: str | None = None  # the call that finds it dead
     faults_left: dict[int, int] = field(default_factory=dict)  # position in scenario.faults → answers left
 
 

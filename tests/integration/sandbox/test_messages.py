@@ -232,3 +232,12 @@ async def test_an_account_that_is_called_too_often_answers_80007_and_still_sends
         assert (await scene.send("template", HELLO)).status == 200
         await scene.meta.advance(3600)
         assert (await scene.graph("GET")).status == 200
+
+
+async def test_a_token_may_die_at_its_first_message(meta: Meta) -> None:
+    customer = await ready(meta, "token_dies_at_message")
+    body = {"messaging_product": "whatsapp", "to": ANA, "text": {"body": "Hola"}}
+    assert (await meta.graph("GET", customer.waba, customer.token)).status == 200
+    sent = await meta.graph("POST", f"{customer.number}/messages", customer.token, json=body)
+    assert (sent.status, sent.codes) == (401, (190, 460))
+    assert (await meta.graph("GET", customer.waba, customer.token)).codes == (190, 460)
