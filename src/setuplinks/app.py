@@ -26,6 +26,7 @@ from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.partner import Partner
 from setuplinks.meta.secret import Secret
+from setuplinks.notifications import store as notifications_store
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import notification_routes
 from setuplinks.notifications.app_callbacks import AppCallbacks
@@ -75,6 +76,7 @@ from setuplinks.tenants.problem_answers import install_problem_handlers
 from setuplinks.tenants.routes import install
 from setuplinks.tenants.runner import AnswerEraser
 from setuplinks.webhooks import api as webhooks_api
+from setuplinks.webhooks import store as webhooks_store
 from setuplinks.webhooks.days import Days
 from setuplinks.webhooks.retention import Retention, kept_days
 from setuplinks.webhooks.runner import DeliveryRunner
@@ -131,6 +133,8 @@ class Service:
             if self.db.dialect == "sqlite":  # one process serves a file: what is leased there, the dead one had
                 for text in FREE_LEASES:
                     await self.db.bulk(text)
+                for text in (*webhooks_store.FREE_LEASES, *notifications_store.FREE_LEASES):
+                    await self.db.bulk(text, self.clock.now())
             await self.workers.start()
 
     async def stop(self, *, workers: bool) -> None:

@@ -45,6 +45,8 @@ AGAIN_WITH = (
     "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5, body = $6 "
     "WHERE id = $1 AND tries = $2"
 )
+# A file has one server: what is leased there when it starts, one that was killed had taken. $1 now
+FREE_LEASES = ("UPDATE notification SET lease_until = NULL WHERE due_at <= $1 AND lease_until IS NOT NULL",)
 DROP = "DELETE FROM notification WHERE id IN (SELECT id FROM notification WHERE id < $1 ORDER BY id LIMIT $2)"
 
 # -- whom what is kept names -----------------------------------------------------------------------------------------

@@ -197,3 +197,16 @@ async def test_the_whole_log_is_paged_without_a_gap_or_a_repeat(room: Room, inbo
         seen += [delivery["eventId"] for delivery in page["data"]]
         after = page["nextCursor"]
     assert seen == sent[::-1]
+
+
+async def test_recover_does_not_wait_for_the_next_try_of_what_is_being_retried(room: Room, inbox: Inbox) -> None:
+    made = await room.endpoint(inbox.url)
+    inbox.answer_next(Answer(500))
+    event = await room.emit()
+    await room.drain()
+    assert [one["status"] for one in await room.deliveries(made)] == ["pending"]
+    path = f"/admin/webhook-endpoints/{made['id']}/recover"
+    answer = await room.call("POST", path, {"since": "2026-05-18T12:00:00Z"})
+    assert answer.json() == {"failedAgain": 1, "missed": 0}
+    await room.drain()
+    assert [one.headers["webhook-id"] for one in inbox.received] == [event, event]
