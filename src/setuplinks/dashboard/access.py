@@ -34,7 +34,7 @@ TOO_OLD = "This page was open for too long, or it was not opened here. Try again
 READ_ONLY = "This key may read only. To change anything, sign in with a key of scope admin."
 PLACES = (
     ("Home", "", "home"),
-    ("Setup links", "/links", "link"),
+    ("Links", "/links", "link"),
     ("Deliveries", "/deliveries", "deliveries"),
     ("Endpoints", "/endpoints", "endpoint"),
 )

@@ -4,9 +4,11 @@ Owns headers, the template environment and the stylesheet's address.
 """
 
 import hashlib
+import re
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -51,7 +53,9 @@ class Answers:
             loader=PackageLoader("setuplinks.dashboard", "templates"), autoescape=True, auto_reload=False,
             undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
-        self._environment.filters.update(sentence=sentence, anchor=anchor, span=span, counted=counted, zip=zip)
+        self._environment.filters.update(
+            sentence=sentence, anchor=anchor, span=span, counted=counted, zip=zip, breakable=breakable
+        )
         mark = hashlib.sha256((STATIC_DIRECTORY / STYLESHEET).read_bytes()).hexdigest()[:12]
         self._environment.globals.update(
             stylesheet=f"{STATIC_URL}/{STYLESHEET}?v={mark}", words=WORDS, public_url=settings.public_url,
@@ -72,6 +76,11 @@ def sentence(text: str) -> str:
     """A row's words as a sentence begins; an address, a path or a setting stays as it is."""
     first = text.partition(" ")[0]
     return text[0].upper() + text[1:] if first.isalpha() else text
+
+
+def breakable(name: str) -> Markup:
+    """A long name that may be broken where its parts end."""
+    return Markup(re.sub(r"([._](?=[a-z])|/)", r"\1<wbr>", str(escape(name))))  # noqa: S704 - escaped before
 
 
 def anchor(name: str) -> str:

@@ -28,13 +28,15 @@ from setuplinks.dashboard.delivery_views import (
     sent_words,
 )
 from setuplinks.dashboard.views import Said
-from setuplinks.dashboard.words import delivery_state, outcome, result
+from setuplinks.dashboard.words import counted, delivery_state, outcome, result
 from setuplinks.tenants.routes import END_OF_TIME
 from setuplinks.webhooks.deliveries import Deliveries, Only
 from setuplinks.webhooks.endpoints import Endpoints, opened_endpoint
+from setuplinks.webhooks.ledger import health_of
 from setuplinks.webhooks.models import DELIVERY_STATUSES, EVENT_TYPES, Endpoint
 from setuplinks.webhooks.retention import LAST_ID
 from setuplinks.webhooks.silence import EVENT, Happened, happened, why_silent
+from setuplinks.webhooks.store import STATE
 
 LIST = f"{TENANT}/deliveries"
 ONE = f"{LIST}/{{deliveryId}}"
@@ -139,9 +141,21 @@ class DeliveryPages:
             tuple(_attempts(await self._deliveries.attempts(tenant_id, delivery_id))),
             await sent_words(self._db, tenant_id, row["event_id"], row["event_type"]),
             endpoint is not None and endpoint.status == "enabled" and row["lease_until"] is None,
-            row["last_error"],
+            row["last_error"], await self._held(row, endpoint, viewer),
         )  # fmt: skip
         return self._answers.page(page, status)
+
+    async def _held(self, row: Row, endpoint: Endpoint | None, viewer: Viewer) -> str:
+        """Why a delivery waits though its turn may have come; "" where nothing holds it up."""
+        if row["status"] != "pending" or endpoint is None:
+            return ""
+        if endpoint.status != "enabled":
+            return "Its endpoint is disabled: nothing is sent until you enable it."
+        health = health_of(await self._db.one(STATE, viewer.tenant_id, endpoint.id))
+        if health.breaker_until is None or health.breaker_until <= viewer.now:
+            return ""
+        failed, until = counted(health.failures, "failure"), viewer.face.brief(health.breaker_until, seconds=True)
+        return f"Its endpoint is paused after {failed} in a row. Next attempt at the endpoint: {until}."
 
 
 def _lines(rows: list[Row], endpoints: list[Endpoint]) -> tuple[DeliveryLine, ...]:

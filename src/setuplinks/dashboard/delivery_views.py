@@ -91,7 +91,7 @@ class AttemptLine:
 
 @dataclass(frozen=True)
 class DeliveryPage:
-    """One delivery with its attempts. `may_go_again`: there is an endpoint that would take it."""
+    """One delivery with its attempts. `may_go_again`: there is an endpoint that would take it; `held`: why it waits."""
 
     template: ClassVar[str] = "delivery.html"
     frame: Frame
@@ -109,6 +109,7 @@ class DeliveryPage:
     sent: "Sent"
     may_go_again: bool
     error: str | None
+    held: str
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class LinkPages:
         at, key = asked.place(LAST_KEY)
         rows = [] if asked.faults else await lists.rows(self._db, tenant_id, wanted, at, key, PAGE + 1)
         lines = await self.lines(tenant_id, rows[:PAGE], viewer.now)
-        return self._answers.page(LinksPage(viewer.frame("Setup links"), asked, lines, asked.older(rows)))
+        return self._answers.page(LinksPage(viewer.frame("Links"), asked, lines, asked.older(rows)))
 
     async def lines(self, tenant_id: int, rows: list[Row], now: int) -> tuple[LinkLine, ...]:
         """Rows of links with the names of their customers."""
@@ -97,7 +97,7 @@ class LinkPages:
         names = await customers.named(self._db, tenant_id, [link.customer_id])
         customer = names.get(link.customer_id)
         page = LinkPage(
-            viewer.frame("Setup links", said), link.id, link.customer_id,
+            viewer.frame("Links", said), link.id, link.customer_id,
             None if customer is None else customer["name"], None if customer is None else customer["external_id"],
             _state(link, now), link.purpose,
             " or ".join(CONNECTIONS.get(one, one) for one in link.connection_types), link.created_at, link.expires_at,

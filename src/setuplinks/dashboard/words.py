@@ -125,7 +125,7 @@ def _cause(kind: str, detail: dict[str, Any], code: str | None) -> str:
         return "assigned by the operator" if detail.get("by") == "operator" else "as Meta told of it"
     if kind == "at_facebook":
         return CONNECTIONS.get(str(detail.get("connectionType")), "")
-    where = f"at “{detail['metaStep']}”" if detail.get("metaStep") else ""
+    where = f"at “{str(detail['metaStep']).replace('_', ' ')}”" if detail.get("metaStep") else ""
     if code is not None:
         said = "" if code == "cancelled" else CODES[code].message if code in CODES else code
         return " ".join(part for part in (said, where) if part)
