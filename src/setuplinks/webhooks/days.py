@@ -32,11 +32,13 @@ _MADE = (
     f"AND c.relname ~ '^({'|'.join(DAILY)})_d[0-9]{{8}}$'"
 )
 
-# While one of these waits for a lock, or reads the default partition under it, others wait behind it: never for long.
-# One process at a time, by a number that nothing else on the server locks; what was read before it is looked at again.
+# One process at a time, by a number that nothing else on the server locks: others wait for it, and then find it done.
+# A table is locked, or waited for, or its default partition is read under the lock, for a moment only, since everybody
+# else waits behind that.
 _ALONE = (
-    "SET LOCAL lock_timeout = '100ms'; SET LOCAL statement_timeout = '2s'; "
-    "DO $$ BEGIN IF NOT pg_try_advisory_xact_lock(7268417310) THEN RETURN; END IF; {step} END $$"
+    "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '3s'; "
+    "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7268417310); PERFORM set_config('lock_timeout', '100ms', true); "
+    "{step} END $$"
 )
 # ATTACH, unlike CREATE TABLE … PARTITION OF, lets the table be read and written meanwhile.
 _MAKE = (
