@@ -47,6 +47,8 @@ class Second:
         if at - now > PATIENCE:
             return None
         moments.append(at)
+        if len(moments) > most:
+            moments.popleft()
         return at - now
 
     def is_idle(self, now: int) -> bool:
@@ -58,6 +60,7 @@ class Second:
 class Pairs:
     """How often a number wrote to one person: 45 at once, then one in 6 s. Kept is when the burst is whole again."""
 
+    kept: int = PAIRS_KEPT
     whole_at: OrderedDict[tuple[str, str], int] = field(default_factory=OrderedDict)
 
     def wait(self, pair: tuple[str, str], now: int) -> int:
@@ -71,7 +74,7 @@ class Pairs:
         if not now < whole <= now + PAIR_BURST * PAIR_EVERY:
             whole = now
         self.whole_at[pair] = whole + PAIR_EVERY
-        while len(self.whole_at) > PAIRS_KEPT:
+        while len(self.whole_at) > self.kept:
             self.whole_at.popitem(last=False)
 
 
@@ -88,10 +91,10 @@ class _Said(msgspec.Struct):
 
 
 class Pace:
-    """Gives every send its turn."""
+    """Gives every send its turn; remembers so many numbers, and more only while they are busy."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock, kept: int = NUMBERS_KEPT) -> None:
+        self._clock, self._kept = clock, kept
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()
         self._pairs = Pairs()
 
@@ -134,7 +137,7 @@ class Pace:
     def _lane(self, number: str) -> _Lane:
         lane = self._lanes.pop(number, None) or _Lane()
         self._lanes[number] = lane
-        if len(self._lanes) > NUMBERS_KEPT:
+        if len(self._lanes) > self._kept:
             now = self._clock.now()
             oldest = next(iter(self._lanes))
             if not self._lanes[oldest].inside and self._lanes[oldest].second.is_idle(now):

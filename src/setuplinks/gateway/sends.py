@@ -15,7 +15,7 @@ from setuplinks.core.problems import Invalid, Problem
 from setuplinks.gateway import refusals
 from setuplinks.gateway.models import Answer, Asked, Call, Grant
 from setuplinks.gateway.refusals import Refusal
-from setuplinks.meta import errors, gateway_language
+from setuplinks.meta import errors, gateway_answers, gateway_language
 from setuplinks.meta.lenient import as_object
 from setuplinks.tenants import idempotency
 from setuplinks.tenants.idempotency import HEADER, REPLAYED, Idempotency, Kept, KeyReused, OutcomeUnknown
@@ -24,6 +24,7 @@ from setuplinks.tenants.idempotency import HEADER, REPLAYED, Idempotency, Kept, 
 STILL_RUNNING = MINUTE
 # Of the moment, not of the message.
 _NOT_KEPT = frozenset({b"date", b"retry-after", b"x-app-usage", b"x-business-use-case-usage", b"connection"})
+_CODING, MOST_KEPT = b"content-encoding", 1_000_000
 _SEND = errors.Call("send", "POST", repeatable=False)
 
 log = logging.getLogger("setuplinks.gateway")
@@ -76,7 +77,8 @@ class Sends:
                 await self._note(kept, None)
                 raise
             answer = refusal.answer()
-        await self._note(kept, None if _was_refused(answer) else answer)
+        stored = _plain(answer)
+        await self._note(kept, None if _was_refused(stored) else stored)
         return answer
 
     async def _note(self, kept: Kept, answer: Answer | None) -> None:
@@ -125,6 +127,15 @@ def unknown() -> Refusal:
 def _hash(asked: Asked) -> bytes:
     target = f"{asked.method} {asked.path}?".encode() + asked.query
     return hashlib.sha256(target + b"\n" + (asked.body or b"")).digest()
+
+
+def _plain(answer: Answer) -> Answer:
+    """The answer without its content coding: who asks again may take another one."""
+    coding = next((value for name, value in answer.headers if name == _CODING), b"")
+    body = gateway_answers.plain(answer.body, coding, MOST_KEPT) if coding else None
+    if body is None:
+        return answer
+    return Answer(answer.status, tuple(one for one in answer.headers if one[0] != _CODING), body)
 
 
 def _was_refused(answer: Answer) -> bool:
