@@ -33,7 +33,10 @@ async def faults(scene: Scene, rounds: int, rate: float, seed: int) -> tuple[lis
     """The whole run: what each strike came to, what holds at the end, and how many deliveries `recover` moved."""
     scene.meta = Meta(scene.url, scene.lines, rate)
     scene.meta.start()
-    struck = [await strike(scene, one) for one in planned(scene, rounds, seed)]
+    struck: list[Struck] = []
+    for one in planned(scene, rounds, seed):
+        struck.append(await strike(scene, one))
+        print(line_of(struck[-1]), flush=True)
     await scene.meta.stop()
     moved = await _settle(scene)
     await scene.stop()
@@ -53,7 +56,7 @@ async def _settle(scene: Scene) -> int:
         if any(row["lease_until"] is None and row["due_at"] > far for row in rows):
             for tenant in scene.tenants:
                 answer = await tenant.api.made(f"/admin/webhook-endpoints/{tenant.endpoint}/recover", {"since": begun})
-                moved += answer["recovered"]
+                moved += answer["failedAgain"]
         await asyncio.sleep(1.0)
     return moved
 
@@ -66,22 +69,28 @@ async def ended(scene: Scene) -> Ended:
     return Ended(scene.telling.told, scene.receiver.arrivals, names, **tables, logs=logs)
 
 
-def shown(dialect: str, struck: list[Struck], found: list[Verdict], moved: int) -> str:
-    """One database's part of the answer."""
-    width = max(len(what) for what in (*(one.what for one in struck), *(one.what for one in found)))
-    lines = [f"{'strike':<{width}}  {'':<5}  lasted  200 again  told again  limit  memory  Meta was answered"]
-    for one in struck:
-        answers = ", ".join(f"{count} {_name(status)}" for status, count in sorted(one.answers.items(), key=str))
-        verdict, drained = "WRONG" if one.wrong else "ok", f"; {one.drained}" if one.drained else ""
-        lines.append(
-            f"{one.what:<{width}}  {verdict:<5}  {one.lasted:4.0f} s  {_seconds(one.meta_again)}  "
-            f"{_seconds(one.told_again):>10}  {one.limit:3.0f} s  {one.grew:+3.0f} MB  {answers or '-'}{drained}"
-        )
-        lines += [f"    {what}" for what in one.wrong[:10]]
-    lines.append("")
-    lines += [f"{v.what:<{width}}  {'ok' if not v.wrong else 'WRONG':<5}  {v.seen}" for v in found]
-    lines += [f"    {what}" for verdict in found for what in verdict.wrong[:10]]
-    lines.append(f"{dialect}: `recover` moved {moved} deliveries that would have waited for minutes")
+WIDTH = 46
+HEAD = f"{'strike':<{WIDTH}}        lasted  200 again  told again   limit  memory  Meta was answered meanwhile"
+
+
+def line_of(one: Struck) -> str:
+    """A strike's line of the table, and what was wrong under it."""
+    answers = ", ".join(f"{count} {_name(status)}" for status, count in sorted(one.answers.items(), key=str)) or "-"
+    verdict, drained = "WRONG" if one.wrong else "ok", f"; {one.drained}" if one.drained else ""
+    told = (
+        f"{one.what:<{WIDTH}}  {verdict:<5} {one.lasted:5.0f} s  {_seconds(one.meta_again)}  "
+        f"{_seconds(one.told_again):>10}  {one.limit:4.0f} s  {one.grew:+3.0f} MB  {answers}{drained}"
+    )
+    return "\n    ".join([told, *one.wrong[:10]])
+
+
+def shown(found: list[Verdict], moved: int) -> str:
+    """What holds at the end."""
+    lines = [""]
+    for verdict in found:
+        lines.append(f"{verdict.what:<{WIDTH}}  {'WRONG' if verdict.wrong else 'ok':<5}  {verdict.seen}")
+        lines += [f"    {what}" for what in verdict.wrong[:10]]
+    lines.append(f"{'moved by recover, for they waited for minutes':<{WIDTH}}         {moved} deliveries")
     return "\n".join(lines)
 
 
@@ -97,10 +106,12 @@ async def measured(folder: Path, server: PostgresServer | None, options: argpars
     """One database; True where nothing was wrong."""
     began = time.perf_counter()
     async with staged(folder, server, options.seed) as scene:
+        rounds = f"{options.rounds} round{'s' if options.rounds > 1 else ''}"
+        print(
+            f"\n{scene.dialect}, {rounds} at {options.rate:g} notifications/s, seed {options.seed}\n{HEAD}", flush=True
+        )
         struck, found, moved = await faults(scene, options.rounds, options.rate, options.seed)
-        rate, took = f"{options.rate:g} notifications/s", time.perf_counter() - began
-        print(f"\n{len(struck)} strikes on {scene.dialect} at {rate}, seed {options.seed}, {took:.0f} s")
-        print(shown(scene.dialect, struck, found, moved), flush=True)
+        print(f"{shown(found, moved)}\n{scene.dialect}: {time.perf_counter() - began:.0f} s", flush=True)
     return not any(one.wrong for one in struck) and not any(one.wrong for one in found)
 
 

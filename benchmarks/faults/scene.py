@@ -65,6 +65,7 @@ class Scene:
     lines: list[Line] = field(default_factory=list)
     memory: dict[str, float] = field(default_factory=dict)
     meta: Meta | None = None
+    started: int = 0
 
     @property
     def dialect(self) -> str:
@@ -89,10 +90,14 @@ class Scene:
             if name == "serve":
                 arguments = ["serve", "--port", self.url.rpartition(":")[2]]
                 arguments += [] if self.server is None else ["--no-workers"]
-            program = Program(arguments, self.folder, self._environ_of(name), self.folder / f"{name}.log")
+            self.started += 1
+            log = self.folder / f"{self.started:03}-{name}.log"
+            program = Program(arguments, self.folder, self._environ_of(name), log)
             self.programs[name] = program
             if name == "serve":
                 await program.until_answers(f"{self.url}/readyz")
+            else:
+                await program.until_prints("worker.ready")
 
     async def stop(self, *names: str) -> list[int]:
         """SIGTERM, as at a deployment; the exit codes."""

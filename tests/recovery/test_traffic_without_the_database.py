@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from setuplinks.core.clock import ManualClock
-from setuplinks.core.db.open import open_database
+from setuplinks.core.db.open import POOL_SIZE, open_database
+from setuplinks.core.db.shared_commits import SHARE
 from setuplinks.core.problems import Problem
+from setuplinks.notifications.store import ADD_DELETION
 from tests.integration.notifications.conftest import Connected, connect
 from tests.support import notices
 from tests.support.customer import a_customer
@@ -123,6 +125,28 @@ async def test_a_network_that_says_nothing_is_given_up_after_the_time_of_a_comma
     traffic.way.pass_on()
     await traffic.until_accepted()
     assert await traffic.all_arrived()
+
+
+async def test_what_waits_behind_a_silent_network_does_not_wait_its_turn(traffic: Traffic) -> None:
+    db, now = traffic.connected.service.db, traffic.connected.service.clock.now()
+
+    async def change(number: int) -> str:
+        try:
+            async with db.transaction() as tx:
+                tx.add(ADD_DELETION, f"code {number}", now)
+        except Problem as problem:
+            return type(problem).__name__
+        return "committed"
+
+    await asyncio.gather(*(db.read("SELECT pg_sleep(0.1)") for _ in range(POOL_SIZE)))  # all connections are open
+    traffic.way.go_silent()
+    before = traffic.way.accepted
+    async with asyncio.timeout(COMES_BACK_SECONDS):
+        ended = Counter(await asyncio.gather(*(change(number) for number in range(40 * SHARE))))
+    assert ended == {"DatabaseAway": 40 * SHARE}
+    assert traffic.way.accepted - before < POOL_SIZE  # one connection for each group would have been 30 and more
+    traffic.way.pass_on()
+    await traffic.until_accepted()
 
 
 async def test_connections_that_a_firewall_forgot_are_all_given_up_with_the_first(traffic: Traffic) -> None:

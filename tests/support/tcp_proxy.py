@@ -28,6 +28,7 @@ class TcpProxy:
         self.target = target
         self.port = 0
         self.way: Way = "open"
+        self.accepted = 0
         self._pairs: set[_Pair] = set()
         self._server: asyncio.Server | None = None
 
@@ -75,6 +76,7 @@ class TcpProxy:
     def came(self, near: asyncio.Transport) -> "_Pair":
         """A new connection from the near side."""
         pair = _Pair(self, near)
+        self.accepted += 1
         if self.way == "cut":
             pair.reset()
             return pair

@@ -24,7 +24,7 @@ SHARE = 64
 LANES = 4
 SLOW_SECONDS = 0.05
 TRIES = 3
-SILENT_SECONDS = 1.0
+SILENT_SECONDS = 0.3
 """A group that found the database away after so long was not answered; a refusal comes at once."""
 # LOCAL, so that it ends with the transaction and a pooler may lend the session to anybody. A row that somebody holds
 # for long costs its own unit, not the group.
