@@ -16,13 +16,14 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from setuplinks.core.addresses import MAY_OPEN, Network, Policy, parse_target
+from setuplinks.core.addresses import MAY_OPEN, Address, Network, Policy, parse_target
 
 TOTAL_SECONDS = 15.0
 BODY_SECONDS = 3.0
@@ -197,11 +198,11 @@ class Outbound:
     ) -> Answer:
         started = time.perf_counter_ns()
         try:
-            target = parse_target(url)
+            target = _taken_apart(url)
         except ValueError as error:
             return Answer(None, failure=Failure(FailureKind.BAD_URL, str(error)))
         if target.literal is not None:  # odd spellings (127.1) never reach the connector: aiohttp takes none of them
-            refusal = self.policy.refusal(target.literal, target.port, secure=target.secure)
+            refusal = _refusal(self.policy, target.literal, target.port, target.secure)
             if refusal is not None:
                 failure = Failure(FailureKind.REFUSED_ADDRESS, refusal)
                 return Answer(None, address=str(target.literal), failure=failure)
@@ -260,6 +261,15 @@ class Outbound:
         return socket.socket(family=family, type=kind, proto=proto)
 
 
+# The same few URLs are called over and over; what is judged here is a value, and never where a name leads.
+_taken_apart = lru_cache(maxsize=4096)(parse_target)
+
+
+@lru_cache(maxsize=4096)
+def _refusal(policy: Policy, address: Address, port: int, secure: bool) -> str | None:
+    return policy.refusal(address, port, secure=secure)
+
+
 def _since(started: int) -> int:
     return (time.perf_counter_ns() - started) // 1_000
 
@@ -268,6 +278,8 @@ async def _start_of(
     response: aiohttp.ClientResponse, keep: int, limit: asyncio.Timeout, *, whole: bool = False
 ) -> bytes:
     """Up to `keep` bytes of the body; where the whole is wanted one more, so that the caller sees the excess."""
+    if response.content.is_eof():  # all of it came with the head: nothing to wait for
+        return response.content.read_nowait(keep + whole)
     found = bytearray()
     if whole:
         while len(found) <= keep and (chunk := await response.content.read(keep + 1 - len(found))):

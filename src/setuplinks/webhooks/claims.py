@@ -56,6 +56,7 @@ _ENDPOINT_SQLITE = """
     FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
     WHERE s.tenant_id = $1 AND s.endpoint_id = $2
 """
+# The casts: a column in RETURNING has no type for SQLite, and a comparison with it would pass over the index.
 _TAKE_SQLITE = f"""
 UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {_NOW_SQLITE} + $5
 WHERE tenant_id = $1 AND id IN (
@@ -71,14 +72,16 @@ WHERE tenant_id = $1 AND id IN (
     )
 ) RETURNING tenant_id, endpoint_id, id, event_id, event_type, attempts, manual, lane,
     (SELECT version FROM webhook_endpoint e WHERE e.tenant_id = $1 AND e.id = $2) AS version,
-    coalesce((SELECT sealed FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = delivery.event_id), 0)
-        AS sealed,
     coalesce(
-        (SELECT body FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = delivery.event_id),
-        (SELECT body FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = delivery.event_id)
+        (SELECT sealed FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = CAST(delivery.event_id AS TEXT)), 0
+    ) AS sealed,
+    coalesce(
+        (SELECT body FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = CAST(delivery.event_id AS TEXT)),
+        (SELECT body FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = CAST(delivery.event_id AS TEXT))
     ) AS body
 """  # noqa: S608 - constants of this module
-# changes() is what the statement before has taken.
+# changes() is what the statement before has taken. `> 0` and not IS NOT NULL: for that SQLite walks through every null
+# of the index first, one for each delivery that has ended.
 _SETTLE_SQLITE = f"""
 UPDATE endpoint_state SET
     in_flight = aim.busy, tokens = aim.tokens, tokens_at = $3,
@@ -100,7 +103,7 @@ FROM (
             min(e.rate_limit, {_TOKENS}) - changes() AS tokens,
             e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed,
             (SELECT due_at FROM delivery d WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
-             AND due_at IS NOT NULL AND {_FIRST} ORDER BY due_at LIMIT 1) AS rest
+             AND due_at > 0 AND {_FIRST} ORDER BY due_at LIMIT 1) AS rest
         {_ENDPOINT_SQLITE}
     )
 ) AS aim WHERE tenant_id = $1 AND endpoint_id = $2
