@@ -3,6 +3,7 @@
 Records and look-ups. What Meta would tell of a message stands in `telling_messages`.
 """
 
+import itertools
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,7 @@ class Chat:
     messages: deque[Message] = field(default_factory=lambda: deque(maxlen=CHAT_KEPT))
     heard: float | None = None  # when the end user wrote last: the 24 hours count from here
     typing_until: float = 0.0
+    touched: int = 0  # the larger, the later something was written
 
 
 class Conversations:
@@ -65,12 +67,13 @@ class Conversations:
     def __init__(self) -> None:
         self._chats: dict[tuple[str, str], Chat] = {}
         self._messages: dict[str, Message] = {}
+        self._touches = itertools.count(1)
 
     def chat(self, number_id: str, person: Person) -> Chat:
         """This pair's chat, made where it is new; a name or user id that is told anew is taken over."""
         held = self._chats.get((number_id, person.key))
         if held is None:
-            held = self._chats[number_id, person.key] = Chat(number_id, person)
+            held = self._chats[number_id, person.key] = Chat(number_id, person, touched=next(self._touches))
             while len(self._chats) > CHATS_KEPT:
                 del self._chats[next(iter(self._chats))]
         return held
@@ -81,10 +84,12 @@ class Conversations:
     def of_number(self, number_id: str) -> list[Chat]:
         """Its chats, the one with the newest message first."""
         mine = [chat for (owner, _), chat in self._chats.items() if owner == number_id]
-        return sorted(mine, key=lambda chat: chat.messages[-1].at if chat.messages else 0.0, reverse=True)
+        return sorted(mine, key=lambda chat: chat.touched, reverse=True)
 
     def add(self, message: Message) -> Message:
-        self.chat(message.number_id, message.person).messages.append(message)
+        chat = self.chat(message.number_id, message.person)
+        chat.messages.append(message)
+        chat.touched = next(self._touches)
         self._messages[message.id] = message
         while len(self._messages) > MESSAGES_KEPT:
             del self._messages[next(iter(self._messages))]

@@ -1,4 +1,5 @@
-"""`/sandbox/desk`: where a person says what happens next, by forms: the scenario, the clock, tokens, messages, faults.
+"""`/sandbox/desk`: where a person says what happens next, by forms: the scenario, the clock, tokens, messages,
+limits, reviews, faults.
 
 Plain forms that end in a redirect back; whatever they do can be done over the control API as well.
 """
@@ -13,11 +14,13 @@ from starlette.routing import Route
 from setuplinks.sandbox import signed_requests, views
 from setuplinks.sandbox.bad_weather import Weather
 from setuplinks.sandbox.clock import rfc3339
+from setuplinks.sandbox.config import Settings
+from setuplinks.sandbox.end_users import CannotWrite, written
+from setuplinks.sandbox.graph_templates import review
 from setuplinks.sandbox.pages import render
 from setuplinks.sandbox.scenario_groups import GROUPS
 from setuplinks.sandbox.scenarios import DEFAULT, SCENARIOS
 from setuplinks.sandbox.telling import EVENTS, tell_account_update
-from setuplinks.sandbox.telling_messages import tell_inbound
 from setuplinks.sandbox.world import Number, Waba, World, digits_of
 
 PATH = "/sandbox/desk"
@@ -52,6 +55,7 @@ def routes(world: World) -> list[Route]:
     verbs: dict[str, Verb] = {
         "scenario": desk.scenario, "clock": desk.clock, "inbound": desk.inbound, "name": desk.name,
         "kill": desk.kill, "account": desk.account, "person": desk.person, "sky": desk.sky,
+        "sending": desk.sending, "template": desk.template,
     }  # fmt: skip
     return [
         Route(PATH, desk.page, methods=["GET"]),
@@ -99,6 +103,8 @@ class Desk:
             weather=None if world.forecast.weather is None else views.camel_fields(world.forecast.weather),
             struck=dict(world.forecast.struck),
             public_url=world.config.public_url,
+            settings=world.settings,
+            templates=[(w, t) for w in reversed(list(world.wabas.values())[-SHOWN:]) for t in reversed(w.templates)],
         )
 
     async def scenario(self, form: Form) -> str:
@@ -131,15 +137,12 @@ class Desk:
 
     async def inbound(self, form: Form) -> str:
         """An end user writes."""
-        number, sender = self._number(form), digits_of(form.get("from", ""))
-        if not sender or not form.get("text"):
-            raise Refused("A message needs a sender's number and a text.")
-        if number.platform_type == "NOT_APPLICABLE":
-            raise Refused(f"{number.display} is not registered: nobody can write to it.")
-        if not number.waba.subscriptions:
-            raise Refused(f"No app is subscribed to {number.waba.name}: Meta would tell nobody.")
-        wamid = tell_inbound(self.world, number, sender, None, form.get("name") or "Sandbox User", form["text"])
-        return f"+{sender} has written to {number.display}: {wamid[:20]}…"
+        number = self._number(form)
+        try:
+            message = written(self.world, number, {name: form.get(name, "") for name in ("from", "name", "text")})
+        except CannotWrite as refused:
+            raise Refused(f"{str(refused)[:1].upper()}{str(refused)[1:]}.") from None
+        return f"{message.person.name}, +{message.person.wa_id}, has written to {number.display}."
 
     async def name(self, form: Form) -> str:
         """A display name's review ends."""
@@ -193,6 +196,32 @@ class Desk:
             raise Refused("Choose a weather.")
         self.world.forecast.set(None if sky == "calm" else SKIES[sky])
         return {"calm": "Meta is well.", "slow": "Meta is slow.", "bad": "One call in ten goes wrong."}[sky]
+
+    async def sending(self, form: Form) -> str:
+        """Meta's limits and the 24 hours: enforced, or not."""
+        settings = self.world.settings
+        match form.get("limits"), form.get("window"):
+            case "on", _:
+                settings.limits = True
+                return "Too many messages answer 130429 and 131056, too many calls 80007."
+            case "off", _:
+                settings.limits = False
+                return "Messages and calls can come as fast as they like."
+            case _, "on":
+                settings.service_window_hours = Settings().service_window_hours
+                return "Outside of the 24 hours free-form messages fail by 131047."
+            case _, "off":
+                settings.service_window_hours = 0.0
+                return "Free-form messages always arrive."
+            case _:
+                raise Refused("Choose what is to be enforced.")
+
+    async def template(self, form: Form) -> str:
+        """Meta's review of a template ends, or Meta stops it."""
+        template = review(self.world, form.get("template", ""), form.get("status", ""), "NONE")
+        if template is None:
+            raise Refused("Choose a template; an account has one when it is made.")
+        return f"{template['name']} is {template['status'].lower()}, and that is told."
 
     def _number(self, form: Form) -> Number:
         number = self.world.numbers.get(form.get("number", ""))

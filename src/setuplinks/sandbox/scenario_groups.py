@@ -99,7 +99,7 @@ GROUPS = (
             "permission_missing": "The visit ends with permission_missing.",
             "dead_token": "The visit ends with permission_missing.",
             "expired_token": "The visit ends with permission_missing.",
-            "token_dies_at_message": "The link completes; the first message is refused, and the number is disconnected.",
+            "token_dies_at_message": "The link completes; the first message is refused, the number disconnected.",
             "wrong_account": "A reconnect ends its visit with number_mismatch, its token is kept; others complete.",
         },
     ),

@@ -13,7 +13,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from setuplinks.core.embedded_server import EmbeddedServer
-from setuplinks.sandbox import control, control_app, control_chats, control_telling, desk, dialog, home, oauth, sdk
+from setuplinks.sandbox import (
+    chats,
+    control,
+    control_app,
+    control_chats,
+    control_telling,
+    desk,
+    dialog,
+    home,
+    oauth,
+    sdk,
+)
 from setuplinks.sandbox.broken_connection import Protocol
 from setuplinks.sandbox.config import SandboxConfig
 from setuplinks.sandbox.graph_batch import any_call, is_root_call, root_call
@@ -66,6 +77,7 @@ def create_app(config: SandboxConfig) -> Starlette:
             Route("/sandbox/static/{name}", static_file),
             *control.routes(world, sender),
             *desk.routes(world),
+            *chats.routes(world),
             *control_telling.routes(world),
             *control_chats.routes(world),
             *control_app.routes(world),

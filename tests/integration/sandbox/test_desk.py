@@ -119,8 +119,27 @@ async def test_the_weather_turns(meta: Meta) -> None:
     [
         ("scenario", {"name": "rain", "how": "next"}), ("inbound", {"number": "1", "from": "1", "text": "x"}),
         ("kill", {"waba": "1", "subcode": "463"}), ("account", {"waba": "1"}), ("person", {"kind": "deauthorize"}),
-        ("sky", {"sky": "blue"}), ("name", {}),
+        ("sky", {"sky": "blue"}), ("name", {}), ("sending", {}), ("template", {"template": "1", "status": "APPROVED"}),
     ],
 )  # fmt: skip
 async def test_a_form_that_asks_for_what_cannot_be_is_told_so(meta: Meta, form: str, fields: dict[str, str]) -> None:
     assert 'class="problem said"' in (await submit(meta, form, **fields)).text
+
+
+async def test_the_24_hours_and_the_limits_are_switched_and_a_template_is_reviewed() -> None:
+    async with hearing() as (heard, meta):
+        customer = await meta.connect()
+        assert "always arrive" in (await submit(meta, "sending", window="off")).text
+        assert "130429" in (await submit(meta, "sending", limits="on")).text
+        switched = (await meta.ask("GET", "/sandbox/settings")).json
+        await submit(meta, "sending", window="on")
+        await submit(meta, "sending", limits="off")
+        back = (await meta.ask("GET", "/sandbox/settings")).json
+        [template] = meta.world.wabas[customer.waba].templates
+        assert (
+            "hello_world is paused" in (await submit(meta, "template", template=template["id"], status="PAUSED")).text
+        )
+        told = await heard.next_value("message_template_status_update")
+    assert (switched["serviceWindowHours"], switched["limits"]) == (0, True)
+    assert (back["serviceWindowHours"], back["limits"]) == (24, False)
+    assert told["event"] == "PAUSED"
