@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -129,6 +130,8 @@ async def test_no_secret_stands_in_any_log_line_or_in_clear_in_any_table(
         secrets = await _flow(service, acme, clinic, customer, inbox)
         await service.drain()
         secrets |= await _tokens_and_pins(service, acme)
+        shown = await _pages_of_the_dashboard(service, acme)
+    assert _found({**secrets, "verify token": "", "pin": ""}, shown) == set()
     ours = [line for line in log.lines if "'name': 'setuplinks" in line]
     assert len(ours) > 50
     pins = {secrets.pop("pin"), GIVEN_PIN}
@@ -146,6 +149,25 @@ async def test_no_secret_stands_in_any_log_line_or_in_clear_in_any_table(
                 if text in pins or any(f'"{pin}"' in text for pin in pins):
                     clear[f"{table}.{column}"] = "pin"
     assert clear == {}
+
+
+async def _pages_of_the_dashboard(service: RunningService, acme: Tenant) -> str:
+    """All that a key which reads sees there."""
+    made = await acme.api.made(f"/admin/tenants/{acme.id}/api-keys", {"name": "watcher", "scopes": ["read"]})
+    shown, base = "", f"/dashboard/{acme.id}"
+    async with a_person(service.url) as person:
+        await person.sign_in(made["key"])
+        waiting = [base, f"{base}/links", f"{base}/deliveries", f"{base}/endpoints"]
+        seen = set(waiting)
+        for page in waiting:
+            await person.open(page)
+            assert (page, person.status) == (page, 200)
+            shown += person.text
+            found = set(re.findall(rf'href="({base}/[^"?]+)"', person.text)) - seen
+            seen |= found
+            waiting += sorted(found)
+        assert len(seen) > 30
+    return shown
 
 
 async def _tables(service: RunningService) -> list[str]:
