@@ -33,7 +33,7 @@ WHERE tbl_name <> 'alembic_version' AND name NOT LIKE 'sqlite_%' ORDER BY type, 
 """
 POSTGRES_CATALOG = (
     """
-    SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default
+    SELECT table_name, column_name, ordinal_position, data_type, is_nullable, column_default, collation_name
     FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 3
     """,
     """
@@ -43,6 +43,10 @@ POSTGRES_CATALOG = (
     """
     SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
     WHERE connamespace = 'public'::regnamespace AND conrelid <> 'alembic_version'::regclass ORDER BY 1, 2
+    """,
+    """
+    SELECT relname, pg_get_partkeydef(oid) AS split_by, pg_get_expr(relpartbound, oid) AS holds FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1
     """,
 )
 
