@@ -65,11 +65,11 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], path: GraphPa
     chunk, more = first.get("body", b""), first.get("more_body", False)
     if not more and not chunk:
         return Body()
+    told = headers.get(b"content-length", b"")
+    length = int(told) if told.isdigit() else None
     if path.takes_files and (bare == "multipart/form-data" or not _is_text(bare)):
-        told = headers.get(b"content-length", b"")
-        length = int(told) if told.isdigit() else None
         return await _file(receive, chunk, more, kind if bare == "multipart/form-data" else "", length)
-    whole = await _whole(receive, chunk, more)
+    whole = await _whole(receive, chunk, more, length or 0)
     if bare == "multipart/form-data":
         return _form_with_parts(whole, _boundary(kind))
     if bare == "application/json" or bare.endswith("+json") or (not bare and whole[:1] in {b"{", b"["}):
@@ -102,15 +102,15 @@ async def _next(receive: Receive) -> Message:
     return message
 
 
-async def _whole(receive: Receive, chunk: bytes, more: bool) -> bytes:
+async def _whole(receive: Receive, chunk: bytes, more: bool, told: int) -> bytes:
     parts, size = [chunk], len(chunk)
-    while more:
+    while more and max(size, told) <= MOST_KEPT:
         message = await _next(receive)
         chunk, more = message.get("body", b""), message.get("more_body", False)
-        size += len(chunk)
-        if size > MOST_KEPT:
-            raise refusals.bad_request(f"A body without a file has at most {MOST_KEPT:,} bytes.", status=413)
         parts.append(chunk)
+        size += len(chunk)
+    if max(size, told) > MOST_KEPT:
+        raise refusals.bad_request(f"A body without a file has at most {MOST_KEPT:,} bytes.", status=413)
     return b"".join(parts)
 
 

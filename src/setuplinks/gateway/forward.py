@@ -4,6 +4,7 @@ Owns the connections, the time-outs and which headers go on. What an answer's bo
 `meta/gateway_answers`; what a failure means to the client is `refusals`.
 """
 
+import io
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ ANSWER_SECONDS = 30.0  # for the first byte of an answer, and between two bytes
 UPLOAD_SECONDS = 600.0  # Meta may take its time with a file of 100 MB
 CONNECTIONS = 2_000
 READ_AT_ONCE = 256 * 1024
+WRITTEN_AT_ONCE = 1024 * 1024
 
 # Hop by hop (RFC 9110, 7.6.1), ours alone, or made anew. Cookies are our origin's. What stands in for the method would
 # make a reading key write.
@@ -119,7 +121,7 @@ class Forward:
         started = time.perf_counter()
         try:
             response = await self._open().request(
-                method, yarl.URL(url, encoded=True), data=aiter(stream) if stream is not None else body or None,
+                method, yarl.URL(url, encoded=True), data=aiter(stream) if stream is not None else _data(body),
                 headers=headers, allow_redirects=False, timeout=timeout,
             )  # fmt: skip
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
@@ -161,6 +163,13 @@ def _going_on(given: list[tuple[bytes, bytes]], credential: Credential) -> dict[
     headers["Accept-Encoding"] = encoding
     headers["Authorization"] = f"{scheme} {credential.token.reveal()}"
     return headers
+
+
+def _data(body: bytes | Stream) -> bytes | io.BytesIO | None:
+    """A body in the form that aiohttp wants for its size: a long one is written in pieces."""
+    if not isinstance(body, bytes) or not body:
+        return None
+    return body if len(body) <= WRITTEN_AT_ONCE else io.BytesIO(body)
 
 
 def _readable(accepted: bytes) -> str:

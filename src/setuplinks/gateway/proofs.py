@@ -55,6 +55,9 @@ class Proofs:
             return await self._of(grant, known, path.node)
         if path.node.startswith(UPLOAD) or (path.node == self._graph.app_id and path.edge == UPLOADS):
             return await self._upload(grant, path.node)
+        # An edge of a number or a WABA, and this id is neither; and the app's settings are its own token's.
+        if (path.edge and path.edge not in OF_A_FLOW) or path.node == self._graph.app_id:
+            return None
         return await self._ask(grant, path, number)
 
     async def _of(self, grant: Grant, known: _Proven, meta_id: str) -> Target | None:
@@ -93,9 +96,8 @@ class Proofs:
                 self.remember(found, found.kind, path.node)
                 return found
         if grant.meta_waba_id is None and number is None:
-            raise refusals.bad_request(
-                f"Object with ID '{path.node}' was not found by this tenant's key.",
-                details="Name the number of a file (phone_number_id=…), or use the key of the WABA.",
+            raise refusals.not_yours(
+                path.node, "GET", details="Name the number of a file (phone_number_id=…), or use the key of the WABA."
             )
         return None
 
@@ -117,7 +119,7 @@ class Proofs:
         return [target for target in found if target is not None]
 
     async def _file(self, owner: Target, token: Secret, path: GraphPath) -> Target | None:
-        if owner.meta_phone_number_id is None or path.edge in OF_A_FLOW:
+        if owner.meta_phone_number_id is None or path.edge:
             return None
         is_file = await ownership.media_is_of(self._graph, token, path.node, owner.meta_phone_number_id)
         return replace(owner, kind="media", meta_id=path.node) if is_file else None
@@ -126,9 +128,7 @@ class Proofs:
         kind: Kind
         if await ownership.waba_of_flow(self._graph, token, path.node) == owner.meta_waba_id:
             kind = "flow"
-        elif path.edge not in OF_A_FLOW and await ownership.template_is_of(
-            self._graph, token, path.node, owner.meta_waba_id
-        ):
+        elif not path.edge and await ownership.template_is_of(self._graph, token, path.node, owner.meta_waba_id):
             kind = "template"
         else:
             return None

@@ -49,11 +49,11 @@ def bad_key(why: str) -> Refusal:
     return Refusal(401, meta.BAD_TOKEN, f"Invalid OAuth access token: {why}")
 
 
-def not_yours(object_id: str, method: str) -> Refusal:
+def not_yours(object_id: str, method: str, *, details: str | None = None) -> Refusal:
     """No such object for this key; what exists and is another's is told in the same words."""
     return Refusal(
         400, meta.BAD_PARAMETER, meta.missing_object(object_id, method), subcode=meta.NO_SUCH_OBJECT,
-        kind="GraphMethodException",
+        kind="GraphMethodException", details=details,
     )  # fmt: skip
 
 

@@ -185,7 +185,8 @@ class Gateway:
             raise refusals.cut_off(repeatable=sent.repeatable)
         read = body or b""
         status = sent.response.status
-        await self._dead.look(credential, status, read)
+        if target.kind != "upload":  # the app's, where another token may be wanted: this one is not dead for that
+            await self._dead.look(credential, status, read)
         changed = gateway_answers.with_key(read, credential.token.reveal(), grant.key)
         changed = gateway_answers.with_pages(changed, self._forward.base_url, self._ours)
         if target.kind == "media" and not asked.path.edge:

@@ -17,11 +17,11 @@ ERROR = (
 )
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 429, 500, 503])
-async def test_status_and_error_body_are_metas_to_the_byte(crossing: Crossing, status: int) -> None:
-    crossing.meta.says(ERROR, status, Retry_After="17")
-    reply = await crossing.api.post(crossing.path(crossing.line.number, "messages"), HELLO)
-    assert (reply.status, reply.body, reply.headers["retry-after"]) == (status, ERROR, "17")
+async def test_status_and_error_body_are_metas_to_the_byte(crossing: Crossing) -> None:
+    for status in (200, 400, 401, 403, 404, 429, 500, 503):
+        crossing.meta.says(ERROR, status, Retry_After="17")
+        reply = await _send(crossing)
+        assert (reply.status, reply.body, reply.headers["retry-after"]) == (status, ERROR, "17")
 
 
 async def test_headers_that_matter_come_back(crossing: Crossing) -> None:
@@ -59,8 +59,7 @@ async def test_who_takes_no_coding_is_sent_none(crossing: Crossing) -> None:
     assert crossing.heard.header("accept-encoding") == "identity"
 
 
-@pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize("slash", ["/", "\\/"])
+@pytest.mark.parametrize(("zipped", "slash"), [(False, "\\/"), (True, "/")])
 async def test_the_next_page_is_asked_of_us_with_the_clients_own_key(
     crossing: Crossing, zipped: bool, slash: str
 ) -> None:

@@ -1,0 +1,75 @@
+"""Meta says 190 once: the number is cut off with a way back, nobody asks with that token again, a reconnect heals."""
+
+from tests.integration.gateway.line import Line, error_of
+from tests.integration.provisioning.standing import DISCONNECTED, RECONNECTED
+from tests.support.customer import Customer
+
+
+async def kill(line: Line, subcode: int = 463) -> None:
+    await line.standing.service.sandbox.ask("POST", "/sandbox/tokens/kill", {"subcode": subcode})
+
+
+async def test_the_first_190_is_metas_own_and_the_rest_is_refused_here(line: Line) -> None:
+    assert (await line.send()).status == 200
+    await kill(line)
+    await line.standing.service.sandbox.forget_calls()
+    first = await line.send()
+    assert error_of(first) == (401, 190, 463)
+    assert not first.json["error"]["fbtrace_id"].startswith("sl")
+    assert (await line.standing.shown())["status"] == "disconnected"
+    assert (await line.standing.shown())["disconnectReason"] == "token_expired"
+    later = [await line.send(), await line.api.get(line.path(line.number)), await line.api.get(line.path(line.waba))]
+    assert [error_of(reply) for reply in later] == [(401, 190, 463)] * 3
+    assert "reconnect" in later[0].json["error"]["message"]
+    assert later[0].headers["www-authenticate"].startswith('OAuth "Facebook Platform" "invalid_token"')
+    assert [call["call"] for call in await line.met()] == ["messages"]
+
+
+async def test_the_tenant_is_told_with_a_way_back_and_after_it_all_goes_on_by_itself(
+    line: Line, customer: Customer
+) -> None:
+    await kill(line, 458)
+    await line.api.get(line.path(line.waba))
+    await line.standing.service.drain()
+    [told] = line.standing.inbox.of_type(DISCONNECTED)
+    assert (told.data["reason"], told.data["phone_number_id"]) == ("app_removed", line.number)
+    await line.send()
+    await customer.walk(told.data["reconnect_url"], line.standing.service.sandbox, phoneNumberId=line.number)
+    await line.standing.service.drain()
+    assert len(line.standing.inbox.of_type(RECONNECTED)) == 1
+    assert (await line.send()).status == 200
+    assert (await line.api.get(line.path(line.waba))).status == 200
+
+
+async def test_one_event_is_told_however_many_calls_meet_the_dead_token(line: Line) -> None:
+    await kill(line)
+    for _ in range(3):
+        await line.send()
+        line.standing.service.parts.gateway.forget()
+    await line.standing.service.drain()
+    assert len(line.standing.inbox.of_type(DISCONNECTED)) == 1
+
+
+async def test_an_error_that_passes_and_one_of_another_kind_cut_nothing_off(line: Line) -> None:
+    sandbox = line.standing.service.sandbox
+    for code in (2, 100, 131047, 80007, 200):
+        await sandbox.fault("messages", times=1, code=code)
+        assert (await line.send()).json["error"]["code"] == code
+    assert (await line.standing.shown())["status"] == "active"
+    assert (await line.send()).status == 200
+
+
+async def test_ids_for_which_meta_wants_another_token_cut_nothing_off(line: Line) -> None:
+    await line.standing.service.sandbox.fault("unknown", times=9, code=190)
+    await line.api.get(line.path("106540352242922"))
+    await line.api.post(line.path("1234567890", "uploads"), {"file_length": 1, "file_type": "image/png"})
+    assert (await line.standing.shown())["status"] == "active"
+    assert (await line.send()).status == 200
+
+
+async def test_a_number_that_was_cut_off_for_another_reason_is_asked_of_meta(line: Line) -> None:
+    standing = line.standing
+    disconnects, waba_id = standing.service.parts.disconnects, (await standing.shown())["wabaId"]
+    await standing.service.db.unit(disconnects.disconnect, standing.tenant.id, waba_id, "account_disabled")
+    assert (await standing.shown())["status"] == "disconnected"
+    assert (await line.send()).status == 200
