@@ -16,8 +16,9 @@ from tests.support.tcp_proxy import TcpProxy
 Do = Callable[[Scene], Awaitable[None]]
 
 SOON = 20.0  # seconds until a new message is delivered again after most strikes
-LEASE = 50.0  # a killed worker's deliveries keep their places at the endpoint until their lease of 30 s ends
-FORGOTTEN = 50.0  # two waits of 15 s for an answer that cannot come, and the breaker's first probe
+# What a worker had taken when it was killed or cut off keeps its places at the endpoint until its lease of 30 s ends; a
+# breaker's probe waits for that, too.
+LEASE = 50.0
 ONLY_200 = frozenset({200})
 AWAY = frozenset({503})
 SHORTLY_AWAY = frozenset({200, 503})  # it goes or comes back within the window
@@ -97,9 +98,9 @@ def _of_receivers() -> list[Strike]:
         return [scene.tenants[0].way]
 
     return [
-        _on_ways("worker to receiver: reset for 3 s", one, "cut", 3),
-        _on_ways("worker to receiver: silent for 8 s", one, "go_silent", 8),
-        _on_ways("worker to receiver: half-open", one, "forget", 1, limit=FORGOTTEN),
+        _on_ways("worker to receiver: reset for 3 s", one, "cut", 3, limit=LEASE),
+        _on_ways("worker to receiver: silent for 8 s", one, "go_silent", 8, limit=LEASE),
+        _on_ways("worker to receiver: half-open", one, "forget", 1, limit=LEASE),
     ]
 
 
