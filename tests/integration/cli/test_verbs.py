@@ -139,3 +139,26 @@ def test_a_master_key_is_rotated(desk: Desk, embedded: dict[str, str]) -> None:
     customer = desk.ask("customers", "create", tenant, "Clínica")
     link = desk.ask("links", "create", str(customer["id"]))
     assert link["url"].startswith("http://127.0.0.1:")
+
+
+def test_keys_of_a_waba(desk: Desk, data_dir: Path) -> None:
+    tenant = desk.ask("tenants", "create", "Acme")["id"]
+    customer = desk.ask("customers", "create", str(tenant), "Clínica")["id"]
+    with sqlite3.connect(data_dir / FILE_NAME) as db:
+        db.execute(
+            "INSERT INTO waba (tenant_id, id, customer_id, meta_waba_id, connection_type, created_at, updated_at) "
+            "VALUES (?, 5, ?, '524', 'dedicated', 1, 1)",
+            (tenant, customer),
+        )
+    db.close()
+    made = desk.ask("waba-keys", "create", "5", "server", "--scope", "send", "--address", "203.0.113.0/24")
+    assert made["key"].startswith(made["prefix"])
+    assert (made["metaWabaId"], made["scopes"], made["addresses"]) == ("524", ["send"], ["203.0.113.0/24"])
+    [listed] = desk.ask("waba-keys", "list", "5")
+    assert listed == {name: value for name, value in made.items() if name != "key"}
+    assert "sl_waba_" in desk.say("waba-keys", "create", "5", "other", "--expires-at", "2999-01-01T00:00:00Z")
+    assert "addresses[0]" in desk.refused("waba-keys", "create", "5", "k", "--address", "here")
+    assert "scopes" in desk.refused("waba-keys", "create", "5", "k", "--scope", "admin")
+    assert "no waba 6" in desk.refused("waba-keys", "create", "6", "k")
+    assert "is revoked" in desk.say("waba-keys", "revoke", "5", str(made["id"]))
+    assert [one["name"] for one in desk.ask("waba-keys", "list", "5")] == ["other"]
