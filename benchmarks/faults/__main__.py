@@ -79,7 +79,7 @@ def line_of(one: Struck) -> str:
     verdict, drained = "WRONG" if one.wrong else "ok", f"; {one.drained}" if one.drained else ""
     told = (
         f"{one.what:<{WIDTH}}  {verdict:<5} {one.lasted:5.0f} s  {_seconds(one.meta_again)}  "
-        f"{_seconds(one.told_again):>10}  {one.limit:4.0f} s  {one.grew:+3.0f} MB  {answers}{drained}"
+        f"{_seconds(one.told_again):>10}  {one.limit:4.0f} s  {one.grew[0]:+3.0f} MB  {answers}{drained}"
     )
     return "\n    ".join([told, *one.wrong[:10]])
 

@@ -28,7 +28,7 @@ class Struck:
     meta_again: float | None
     told_again: float | None
     limit: float
-    grew: float
+    grew: tuple[float, str]  # MB, and the program
     drained: str = ""
     wrong: list[str] = field(default_factory=list)
 
@@ -90,9 +90,9 @@ async def _recorded(scene: Scene, asked: float, ended: float) -> tuple[str, list
     return f"{len(answered)} under way, all recorded" if not wrong else f"{len(wrong)} not recorded", wrong
 
 
-def _growth(before: dict[str, float], most: dict[str, float]) -> float:
-    """How much the hungriest of the programs grew; one that was started anew counts from nothing of its own."""
-    return max((size - before[name] for name, size in most.items() if name in before), default=0.0)
+def _growth(before: dict[str, float], most: dict[str, float]) -> tuple[float, str]:
+    """How much the hungriest of the programs grew, and which that is."""
+    return max(((size - before[name], name) for name, size in most.items() if name in before), default=(0.0, "none"))
 
 
 def _wrong(scene: Scene, one: Strike, found: Struck, began: float, whole: float) -> list[str]:
@@ -105,6 +105,7 @@ def _wrong(scene: Scene, one: Strike, found: Struck, began: float, whole: float)
         wrong.append(f"Meta was not answered with 200 within {META_AGAIN:g} s")
     if found.told_again is None or found.told_again > one.limit:
         wrong.append(f"a new message had not arrived within {one.limit:g} s")
-    if found.grew > MEMORY_GROWS:
-        wrong.append(f"a program grew by {found.grew:.0f} MB")
+    megabytes, name = found.grew
+    if megabytes > MEMORY_GROWS:
+        wrong.append(f"{name} grew by {megabytes:.0f} MB")
     return wrong
