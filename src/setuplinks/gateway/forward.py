@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 import aiohttp
 import yarl
 
-from setuplinks.core.clock import Clock
+from setuplinks.core.clock import SECOND, Clock
 from setuplinks.gateway import refusals
 from setuplinks.gateway.bodies import Stream
-from setuplinks.gateway.credentials import Credential
+from setuplinks.gateway.credentials import MOST, Credential
 from setuplinks.gateway.models import Asked, Headers
 from setuplinks.meta.gateway_language import READS
 from setuplinks.meta.usage import Usage
@@ -24,6 +24,8 @@ CONNECT_SECONDS = 4.0
 ANSWER_SECONDS = 30.0  # for the first byte of an answer, and between two bytes
 UPLOAD_SECONDS = 600.0  # Meta may take its time with a file of 100 MB
 CONNECTIONS = 2_000
+_PROMPT = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
+_PATIENT = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=UPLOAD_SECONDS)
 READ_AT_ONCE = 256 * 1024
 WRITTEN_AT_ONCE = 1024 * 1024
 
@@ -88,6 +90,7 @@ class Forward:
         self.base_url = base_url
         self._clock, self._usage = clock, usage
         self._session: aiohttp.ClientSession | None = None
+        self._noted_at: dict[tuple[int, int], int] = {}
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -115,14 +118,11 @@ class Forward:
         if stream is not None and stream.length is not None:
             headers["Content-Length"] = str(stream.length)
         repeatable = method in READS
-        timeout = aiohttp.ClientTimeout(
-            total=None, connect=CONNECT_SECONDS, sock_read=UPLOAD_SECONDS if stream else ANSWER_SECONDS
-        )
         started = time.perf_counter()
         try:
             response = await self._open().request(
                 method, yarl.URL(url, encoded=True), data=aiter(stream) if stream is not None else _data(body),
-                headers=headers, allow_redirects=False, timeout=timeout,
+                headers=headers, allow_redirects=False, timeout=_PATIENT if stream else _PROMPT,
             )  # fmt: skip
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL):
             raise refusals.unreachable() from None
@@ -132,11 +132,21 @@ class Forward:
             # `from None`: aiohttp's text names the address, whose query may say who wrote to whom.
             raise refusals.cut_off(repeatable=repeatable) from None
         seconds = time.perf_counter() - started
-        self._usage.note(response.headers, self._clock.now())
+        self._note_usage(credential, response)
         answered = tuple(
             (lower, value) for name, value in response.raw_headers if (lower := name.lower()) not in _NOT_HANDED_ON
         )
         return Sent(response, answered, seconds, repeatable, response.headers.get("Content-Length"))
+
+    def _note_usage(self, credential: Credential, response: aiohttp.ClientResponse) -> None:
+        """What Meta says of its limits, for the service's own looks: once a second and account is often enough."""
+        now, place = self._clock.now(), (credential.tenant_id, credential.waba_id)
+        if 0 <= now - self._noted_at.get(place, 0) < SECOND and response.status < 400:
+            return
+        if len(self._noted_at) >= MOST:
+            self._noted_at.clear()
+        self._noted_at[place] = now
+        self._usage.note(response.headers, now)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -10,6 +10,7 @@ https://developers.facebook.com/docs/graph-api/guides/field-expansion
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -85,23 +86,30 @@ def read_pairs(raw: bytes) -> Parameters:
 def read_json(raw: bytes) -> Parameters:
     """A JSON body. It stays as it came unless it carries a token. Raises ValueError where it is no JSON object."""
     try:
-        value: Any = msgspec.json.decode(raw)
+        value = _object.decode(raw)
+    except msgspec.ValidationError:
+        raise ValueError("the body has to be a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("the body is not JSON (UTF-8)") from None
-    if not isinstance(value, dict):
-        raise ValueError("the body has to be a JSON object")
-    names = {plain_name(name): name for name in value}
-    asked = value.get(names.get(FIELDS, FIELDS))
-    fields = (asked,) if isinstance(asked, str) else tuple(map(str, asked)) if isinstance(asked, list) else ()
+    names = {plain_name(name) for name in value}
+    if names.isdisjoint(_READ):
+        return Parameters(raw, None, frozenset(names))
+    fields: list[str] = []
     token = None
-    if not names.keys().isdisjoint((TOKEN, *_PROOFS)):
-        given = value.get(names.get(TOKEN, TOKEN))
-        token = given if isinstance(given, str) else None
-        raw = msgspec.json.encode({name: one for name, one in value.items() if plain_name(name) not in _OURS})
-    return Parameters(raw, token, frozenset(names) - _OURS, fields)
+    for name, given in value.items():
+        plain: Any = msgspec.json.decode(given) if plain_name(name) in _READ else None
+        if plain_name(name) == FIELDS:
+            fields += [plain] if isinstance(plain, str) else [str(one) for one in plain or []]
+        elif plain_name(name) == TOKEN:
+            token = plain if isinstance(plain, str) else None
+    if not names.isdisjoint(_OURS):
+        raw = msgspec.json.encode({name: given for name, given in value.items() if plain_name(name) not in _OURS})
+    return Parameters(raw, token, frozenset(names) - _OURS, tuple(fields))
 
 
 _OURS = _PROOFS | {TOKEN}
+_READ = _OURS | {FIELDS}
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def part_names(head: bytes) -> list[str]:
@@ -109,6 +117,7 @@ def part_names(head: bytes) -> list[str]:
     return [plain_name(found.strip(b'"').decode("utf-8", "replace")) for found in _NAME.findall(head)]
 
 
+@lru_cache(maxsize=4096)
 def plain_name(name: str) -> str:
     """A parameter's name as Graph comes to see it."""
     return name.lstrip().partition("[")[0].translate(_UNDERSCORES).lower()
