@@ -70,7 +70,7 @@ async def ended(scene: Scene) -> Ended:
 
 
 WIDTH = 46
-HEAD = f"{'strike':<{WIDTH}}        lasted  200 again  told again   limit  memory  Meta was answered meanwhile"
+HEAD = f"{'strike':<{WIDTH}}        lasted  200 again  told again   limit  memory  slowest  Meta was answered meanwhile"
 
 
 def line_of(one: Struck) -> str:
@@ -79,7 +79,8 @@ def line_of(one: Struck) -> str:
     verdict, drained = "WRONG" if one.wrong else "ok", f"; {one.drained}" if one.drained else ""
     told = (
         f"{one.what:<{WIDTH}}  {verdict:<5} {one.lasted:5.0f} s  {_seconds(one.meta_again)}  "
-        f"{_seconds(one.told_again):>10}  {one.limit:4.0f} s  {one.grew[0]:+3.0f} MB  {answers}{drained}"
+        f"{_seconds(one.told_again):>10}  {one.limit:4.0f} s  {one.grew[0]:+3.0f} MB  {one.slowest:5.1f} s  "
+        f"{answers}{drained}"
     )
     return "\n    ".join([told, *one.wrong[:10]])
 

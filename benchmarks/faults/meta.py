@@ -86,6 +86,11 @@ class Meta:
         found = [one for told in self.told for one in told.tries if one.began >= since and one.ended <= until]
         return Counter(one.status for one in found)
 
+    def slowest(self, since: float, until: float) -> float:
+        """The longest time (seconds) that a try took which began between these moments."""
+        found = (one.ended - one.began for told in self.told for one in told.tries if since <= one.began <= until)
+        return max(found, default=0.0)
+
     def unanswered(self, since: float, until: float) -> int:
         """Tries that began between these moments and had no answer at all."""
         found = [one for told in self.told for one in told.tries if since <= one.began <= until]

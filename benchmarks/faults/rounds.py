@@ -25,6 +25,7 @@ class Struck:
     what: str
     lasted: float
     answers: Counter[int | None]
+    slowest: float
     meta_again: float | None
     told_again: float | None
     limit: float
@@ -49,9 +50,9 @@ async def strike(scene: Scene, one: Strike) -> Struck:
     whole = time.time()
     told_again = await _told_again(scene, whole)
     accepted = scene.telling.accepted_after(whole)
+    again, slowest = None if accepted is None else max(0.0, accepted - whole), scene.telling.slowest(began, whole)
     found = Struck(
-        one.what, healed - began, answers, None if accepted is None else max(0.0, accepted - whole), told_again,
-        one.limit, _growth(before, scene.memory), drained, lost,
+        one.what, healed - began, answers, slowest, again, told_again, one.limit, _growth(before, scene.memory), drained, lost,
     )  # fmt: skip
     found.wrong += _wrong(scene, one, found, began, whole)
     return found
