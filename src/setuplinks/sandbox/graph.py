@@ -54,6 +54,10 @@ NUMBER_EDGES: dict[tuple[str, str], tuple[str, NumberEdge]] = {
     ("DELETE", "message_qrdls"): ("message_qrdls", profile.forget_code),
     ("GET", "settings"): ("phone_settings", profile.settings),
     ("POST", "settings"): ("phone_settings", profile.change_settings),
+    ("GET", "whatsapp_commerce_settings"): ("phone_settings", profile.commerce),
+    ("POST", "whatsapp_commerce_settings"): ("phone_settings", profile.change_commerce),
+    ("GET", "whatsapp_business_encryption"): ("phone_settings", profile.encryption),
+    ("POST", "whatsapp_business_encryption"): ("phone_settings", profile.change_encryption),
     ("POST", "conversational_automation"): ("conversational_automation", profile.automate),
 }
 MEDIA_VERBS = {"GET": media.read, "DELETE": media.delete}

@@ -26,7 +26,13 @@ NUMBER_DEFAULT = (
 )
 
 
-def waba_fields(waba: Waba) -> Fields:
+def app_row(app_id: str, name: str) -> Answer:
+    """An app, as it stands beside what it has to do with."""
+    return {"id": app_id, "name": name, "link": f"https://www.facebook.com/games/?app_id={app_id}"}
+
+
+def waba_fields(waba: Waba, app: str = "") -> Fields:
+    """`app` is our app's name."""
     return {
         "id": lambda: waba.id,
         "name": lambda: waba.name,
@@ -52,8 +58,22 @@ def waba_fields(waba: Waba) -> Fields:
         "status": lambda: "ACTIVE",
         "is_enabled_for_insights": lambda: True,
         "marketing_messages_onboarding_status": lambda: "ELIGIBLE",
+        "marketing_messages_lite_api_status": lambda: "ELIGIBLE",
+        "disable_marketing_messages_on_cloud_api": lambda: False,
         "creation_time": lambda: int(waba.created),
+        # Edges, as Graph's field expansion reads them along: `fields=phone_numbers{id}`.
+        "phone_numbers": lambda: {"data": [_brief(number) for number in waba.numbers]},
+        "message_templates": lambda: {"data": waba.templates},
+        "subscribed_apps": lambda: {
+            "data": [{"whatsapp_business_api_data": app_row(app_id, app)} for app_id in waba.subscriptions]
+        },
     }
+
+
+def _brief(number: Number) -> Answer:
+    names = ("verified_name", "code_verification_status", "display_phone_number", "quality_rating", "id")
+    fields = number_fields(number, "", "")
+    return {name: fields[name]() for name in names}
 
 
 def can_send(number: Number) -> str:
@@ -119,8 +139,13 @@ def number_fields(number: Number, app_id: str, app_callback: str) -> Fields:
         "last_onboarded_time": lambda: graph_time(number.last_onboarded or number.created),
         "webhook_configuration": lambda: _webhooks(number, app_id, app_callback),
         "health_status": lambda: _health(number),
+        "eligibility_for_api_business_global_search": lambda: "NON_ELIGIBLE_UNDEFINED_COUNTRY",
+        "new_certificate": lambda: None,
+        "username": lambda: None,
+        "whatsapp_business_account": lambda: {"id": number.waba.id, "name": number.waba.name},
         "conversational_automation": lambda: {"id": number.id, **number.automation},
         "certificate": lambda: "CmYKIgi" + number.id,
+        "country_code": lambda: number.waba.country,
         "country_dial_code": lambda: number.display.split(" ")[0].lstrip("+"),
     }
 
@@ -151,10 +176,19 @@ def shown(fields: Fields, default: tuple[str, ...], asked_text: str, node: str) 
     for name, inner in asked_fields(asked_text).items():
         if name not in fields:
             raise bad_parameter(f"Tried accessing nonexisting field ({name}) on node type ({node})")
-        value = fields[name]()
-        row[name] = {key: value[key] for key in inner if key in value} if inner and isinstance(value, dict) else value
+        if (value := fields[name]()) is not None:  # Graph leaves out what has no value
+            row[name] = _narrowed(value, inner)
     row.setdefault("id", fields["id"]())
     return row
+
+
+def _narrowed(value: Any, inner: list[str]) -> Any:
+    """Only these fields of an object, or of every row of a list."""
+    if not inner or not isinstance(value, dict):
+        return value
+    if isinstance(value.get("data"), list):
+        return value | {"data": [_narrowed(row, inner) for row in value["data"]]}
+    return {key: value[key] for key in inner if key in value}
 
 
 def cursor_of(row_id: str) -> str:

@@ -13,7 +13,7 @@ from starlette.datastructures import UploadFile
 from setuplinks.sandbox.clock import graph_time
 from setuplinks.sandbox.graph_call import Answer, GraphCall
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter
-from setuplinks.sandbox.graph_fields import Fields, paged, shown
+from setuplinks.sandbox.graph_fields import Fields, app_row, paged, shown
 from setuplinks.sandbox.graph_media import address, forget, keep
 from setuplinks.sandbox.world import Media, Token, Waba
 
@@ -33,6 +33,7 @@ class Flow:
     waba: Waba
     name: str
     categories: list[str]
+    updated: float
     status: str = "DRAFT"
     endpoint_uri: str | None = None
     file: Media | None = None
@@ -51,7 +52,8 @@ async def create(call: GraphCall, _token: Token, waba: Waba) -> Answer:
     categories = _categories(call.params.get("categories"))
     if any(flow.waba is waba and flow.name == name for flow in call.world.flows.values()):
         raise GraphError(100, "Invalid parameter", subcode=4016019, user_title="Flow name is not unique")
-    flow = Flow(call.world.next_id("15"), waba, name, categories, endpoint_uri=call.text("endpoint_uri") or None)
+    flow = Flow(call.world.next_id("15"), waba, name, categories, call.world.clock.now())
+    flow.endpoint_uri = call.text("endpoint_uri") or None
     if source := call.params.get("flow_json"):
         _describe(call, flow, source.encode() if isinstance(source, str) else msgspec.json.encode(source))
     call.world.flows[flow.id] = flow
@@ -76,6 +78,7 @@ def _fields(call: GraphCall, flow: Flow) -> Fields:
         "status": lambda: flow.status,
         "categories": lambda: flow.categories,
         "validation_errors": list,
+        "updated_at": lambda: graph_time(flow.updated),
         "json_version": lambda: flow.versions.get("json_version"),
         "data_api_version": lambda: flow.versions.get("data_api_version"),
         "endpoint_uri": lambda: flow.endpoint_uri,
@@ -85,7 +88,7 @@ def _fields(call: GraphCall, flow: Flow) -> Fields:
             "id": waba.id, "name": waba.name, "currency": waba.currency, "timezone_id": waba.timezone_id,
             "message_template_namespace": waba.namespace,
         },
-        "application": lambda: {"id": world.config.app_id or "0", "name": world.config.app_name},
+        "application": lambda: app_row(world.config.app_id or "0", world.config.app_name),
         "health_status": lambda: {
             "can_send_message": "AVAILABLE",
             "entities": [{"entity_type": "FLOW", "id": flow.id, "can_send_message": "AVAILABLE"}],
@@ -95,12 +98,12 @@ def _fields(call: GraphCall, flow: Flow) -> Fields:
 
 async def read(call: GraphCall, flow: Flow) -> Answer:
     """One flow. `preview.invalidate(false)` and the like are read as the field alone."""
-    row = shown(_fields(call, flow), DEFAULT, call.text("fields"), "Flow")
-    return {name: value for name, value in row.items() if value is not None}
+    return shown(_fields(call, flow), DEFAULT, call.text("fields"), "Flow")
 
 
 async def change(call: GraphCall, flow: Flow) -> Answer:
     """Name, categories, address."""
+    flow.updated = call.world.clock.now()
     if name := call.text("name"):
         flow.name = name
     if "categories" in call.params:

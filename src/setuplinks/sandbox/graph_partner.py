@@ -127,8 +127,7 @@ async def read(call: GraphCall) -> Answer:
 
 
 def _shown(call: GraphCall, number: PartnerNumber) -> Answer:
-    row = shown(_fields(call.world, number), NUMBER_DEFAULT, call.text("fields"), "WhatsAppBusinessPreVerifiedNumber")
-    return {name: value for name, value in row.items() if value is not None}
+    return shown(_fields(call.world, number), NUMBER_DEFAULT, call.text("fields"), "WhatsAppBusinessPreVerifiedNumber")
 
 
 def _status(world: World, number: PartnerNumber) -> str:

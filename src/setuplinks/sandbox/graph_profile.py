@@ -18,7 +18,7 @@ VERTICALS = ("ALCOHOL", "APPAREL", "AUTO", "BEAUTY", "EDU", "ENTERTAIN", "EVENT_
              "HEALTH", "HOTEL", "MATRIMONY_SERVICE", "NONPROFIT", "ONLINE_GAMBLING", "OTC_DRUGS", "OTHER",
              "PHYSICAL_GAMBLING", "PROF_SERVICES", "RESTAURANT", "RETAIL", "TRAVEL", "UNDEFINED")  # fmt: skip
 SHOWN = (*LIMITS, "messaging_product", "profile_picture_url", "vertical", "websites")
-ALPHABET = string.ascii_uppercase + string.digits
+ALPHABET = string.ascii_uppercase + "234567"
 
 
 async def read(call: GraphCall, _token: Token, number: Number) -> Answer:
@@ -107,7 +107,7 @@ async def forget_code(call: GraphCall, _token: Token, number: Number) -> Answer:
 
 async def settings(_call: GraphCall, _token: Token, number: Number) -> Answer:
     """Of calling and storage; what was set, over what a fresh number has."""
-    return {"calling": {"status": "DISABLED"}, "storage_configuration": {"status": "DEFAULT"}, **number.own_settings}
+    return {"storage_configuration": {"status": "default"}, **number.own_settings}
 
 
 async def change_settings(call: GraphCall, _token: Token, number: Number) -> Answer:
@@ -122,4 +122,30 @@ async def automate(call: GraphCall, _token: Token, number: Number) -> Answer:
     """Welcome message, commands and prompts of `conversational_automation`."""
     names = ("enable_welcome_message", "commands", "prompts")
     number.automation |= {name: call.params[name] for name in names if name in call.params}
+    return {"success": True}
+
+
+async def commerce(_call: GraphCall, _token: Token, number: Number) -> Answer:
+    """Whether the catalogue and the cart are shown."""
+    return {"data": [{"is_catalog_visible": False, "is_cart_enabled": True, **number.commerce, "id": number.id}]}
+
+
+async def change_commerce(call: GraphCall, _token: Token, number: Number) -> Answer:
+    """Either of the two, by query or body."""
+    for name in ("is_catalog_visible", "is_cart_enabled"):
+        if name in call.params:
+            number.commerce[name] = call.text(name).lower() == "true"
+    return {"success": True}
+
+
+async def encryption(_call: GraphCall, _token: Token, number: Number) -> Answer:
+    """The public key for flows."""
+    if number.public_key is None:
+        return {"data": []}
+    return {"data": [{"business_public_key": number.public_key, "business_public_key_signature_status": "VALID"}]}
+
+
+async def change_encryption(call: GraphCall, _token: Token, number: Number) -> Answer:
+    """Sets it; it is not used."""
+    number.public_key = call.required("business_public_key")
     return {"success": True}

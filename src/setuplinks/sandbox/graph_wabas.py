@@ -6,7 +6,15 @@ import aiohttp
 
 from setuplinks.sandbox.graph_call import Answer, GraphCall
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter
-from setuplinks.sandbox.graph_fields import NUMBER_DEFAULT, WABA_DEFAULT, number_fields, paged, shown, waba_fields
+from setuplinks.sandbox.graph_fields import (
+    NUMBER_DEFAULT,
+    WABA_DEFAULT,
+    app_row,
+    number_fields,
+    paged,
+    shown,
+    waba_fields,
+)
 from setuplinks.sandbox.world import Token, Waba
 
 LISTED_STATUS = {"PENDING": "PENDING", "CONNECTED": "LINKED", "DISCONNECTED": "UNLINKED", "BANNED": "BANNED"}
@@ -14,7 +22,9 @@ OVERRIDE_LIMIT = 200  # characters of an override address
 
 
 async def read(call: GraphCall, _token: Token, waba: Waba) -> Answer:
-    return shown(waba_fields(waba), WABA_DEFAULT, call.text("fields"), "WhatsAppBusinessAccount")
+    return shown(
+        waba_fields(waba, call.world.config.app_name), WABA_DEFAULT, call.text("fields"), "WhatsAppBusinessAccount"
+    )
 
 
 async def phone_numbers(call: GraphCall, token: Token, waba: Waba) -> Answer:
@@ -37,11 +47,7 @@ async def phone_numbers(call: GraphCall, token: Token, waba: Waba) -> Answer:
 async def subscriptions(call: GraphCall, _token: Token, waba: Waba) -> Answer:
     rows: list[Answer] = []
     for app_id, override in waba.subscriptions.items():
-        data = {
-            "id": app_id,
-            "name": call.world.config.app_name,
-            "link": f"https://www.facebook.com/games/?app_id={app_id}",
-        }
+        data = app_row(app_id, call.world.config.app_name)
         rows.append(
             {"whatsapp_business_api_data": data}
             | ({"override_callback_uri": override["override_callback_uri"]} if override else {})

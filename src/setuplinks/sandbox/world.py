@@ -82,6 +82,8 @@ class Number:
     qr_codes: dict[str, dict[str, Any]] = field(default_factory=dict)
     own_settings: dict[str, Any] = field(default_factory=dict)
     automation: dict[str, Any] = field(default_factory=dict)
+    commerce: dict[str, bool] = field(default_factory=dict)
+    public_key: str | None = None
     blocked: set[str] = field(default_factory=set)  # end users whom the business does not want to hear
     preverified: bool = False  # it was the partner's before the customer took it
 

@@ -146,3 +146,25 @@ async def test_qr_codes_and_settings_are_remembered(meta: Meta) -> None:
     fields = {"fields": "conversational_automation"}
     read = (await meta.graph("GET", customer.number, customer.token, params=fields)).json
     assert read["conversational_automation"]["prompts"] == ["Hours?"]
+
+
+async def test_commerce_settings_and_the_key_for_flows_are_remembered(meta: Meta) -> None:
+    customer = await ready(meta)
+    commerce, encryption = (
+        f"{customer.number}/{edge}" for edge in ("whatsapp_commerce_settings", "whatsapp_business_encryption")
+    )
+    await meta.graph("POST", commerce, customer.token, params={"is_catalog_visible": "true"})
+    assert (await meta.graph("GET", commerce, customer.token)).json["data"][0]["is_catalog_visible"] is True
+    assert (await meta.graph("GET", encryption, customer.token)).json == {"data": []}
+    await meta.graph("POST", encryption, customer.token, data={"business_public_key": "-----BEGIN"})
+    [row] = (await meta.graph("GET", encryption, customer.token)).json["data"]
+    assert row["business_public_key"] == "-----BEGIN"
+
+
+async def test_an_account_reads_its_edges_along_by_field_expansion(meta: Meta) -> None:
+    customer = await ready(meta)
+    fields = {"fields": "phone_numbers{id},message_templates{name},subscribed_apps"}
+    read = (await meta.graph("GET", customer.waba, customer.token, params=fields)).json
+    assert read["phone_numbers"] == {"data": [{"id": customer.number}]}
+    assert read["message_templates"] == {"data": [{"name": "hello_world"}]}
+    assert len(read["subscribed_apps"]["data"]) == 1
