@@ -101,6 +101,7 @@ class Offboarding:
         tx.then()
         customers.erase(tx, RaceLost(), tenant_id, customer_id, customer.version, now)
         links.erase_of_customer(tx, tenant_id, customer_id)
+        waba_keys.erase_of_customer(tx, tenant_id, customer_id)
         tx.add(store.ERASE_OF_CUSTOMER, tenant_id, customer_id)
         tx.add(store.ERASE_WABAS, tenant_id, customer_id)
         orphans.erase_of_customer(tx, tenant_id, customer_id)

@@ -54,6 +54,7 @@ ADD = (
 STANDS = "UPDATE waba SET version = version WHERE tenant_id = $1 AND id = $2 AND status <> 'deleted'"
 REVOKE = "UPDATE waba_api_key SET revoked_at = $3 WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL"
 REVOKE_OF_WABA = "UPDATE waba_api_key SET revoked_at = $3 WHERE tenant_id = $1 AND waba_id = $2 AND revoked_at IS NULL"
+ERASE_OF_CUSTOMER = "DELETE FROM waba_api_key WHERE tenant_id = $1 AND customer_id = $2"
 
 
 class WabaGone(Conflict):
@@ -175,6 +176,12 @@ async def revoke_of_link(
         if row["waba_id"] == waba_id and row["revoked_at"] is None:
             tx.add(REVOKE, tenant_id, row["id"], now)
             _told(tx, WabaKey.of(row), now, actor, {"reason": reason})
+
+
+def erase_of_customer(tx: Unit, tenant_id: int, customer_id: int) -> None:
+    """Nothing is left of the customer's keys but their audit lines; to be added after what revokes them."""
+    tx.add(ERASE_OF_CUSTOMER, tenant_id, customer_id)
+    tx.wake(CHANNEL)
 
 
 def _told(tx: Unit, key: WabaKey, now: int, actor: str, more: dict[str, str]) -> None:

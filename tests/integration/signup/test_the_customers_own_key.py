@@ -1,6 +1,7 @@
 """The done page of a link with `issueApiKey`: the key is made by a press, shown once, and stands nowhere else."""
 
 import re
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,36 @@ async def test_not_mine_revokes_the_key(desk: Desk, customer: Customer) -> None:
     assert await found(desk, key) is None
     [row] = await desk.rows("waba_api_key")
     assert row["revoked_at"] == desk.service.clock.now()
+
+
+async def ticked(desk: Desk, customer: Customer, link: dict[str, Any], scenario: str, place: int) -> None:
+    """Walks a link on which she is asked which number, and ticks the one in that place."""
+    await customer.walk(link["url"], desk.service.sandbox, scenario=scenario)
+    await desk.service.drain()
+    await customer.look_again()
+    offered = re.findall(r'name="number" value="([0-9]+)"', customer.reply.body.decode())
+    await customer.press("/numbers", number=[offered[place]])
+    await desk.service.drain()
+    await customer.look_again()
+    assert customer.page == "done"
+
+
+async def test_where_the_account_stays_not_mine_revokes_this_links_key_alone(desk: Desk, customer: Customer) -> None:
+    first = await desk.link()
+    await ticked(desk, customer, first, "several_numbers", 0)
+    waba_id = (await desk.of(first))["resultingWabaId"]
+    kept = await desk.acme.api.made(f"/admin/wabas/{waba_id}/api-keys", {"name": "program"})
+    second = await desk.link(**WITH_KEY)
+    await ticked(desk, customer, second, "existing_waba", 1)
+    await customer.press("/key#key")
+    [key] = keys_on(customer)
+    stored = await found(desk, key)
+    assert stored is not None
+    assert stored.waba_id == waba_id
+    await customer.press("/not-mine")
+    assert customer.page == "disconnected"
+    assert await found(desk, key) is None
+    assert await found(desk, kept["key"]) is not None
 
 
 @pytest.mark.parametrize("token", ["", "x" * 40])
