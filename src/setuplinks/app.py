@@ -22,6 +22,7 @@ from setuplinks.dashboard.pages import Dashboard
 from setuplinks.doctor import api as doctor_api
 from setuplinks.doctor.desk import Desk
 from setuplinks.gateway.parts import GatewayParts
+from setuplinks.gateway.routes import GatewayFirst
 from setuplinks.health import health_routes
 from setuplinks.meta.graph import Graph
 from setuplinks.meta.partner import Partner
@@ -229,7 +230,8 @@ class Application(FastAPI):
         routes = PlainRouter(self.router.routes, redirect_slashes=False, lifespan=self.router.lifespan_context)
         handlers = {key: handler for key, handler in self.exception_handlers.items() if key is not Exception}
         answering = RequestLog(ExceptionMiddleware(routes, handlers=handlers))
-        return ServerErrorMiddleware(answering, handler=self.exception_handlers.get(Exception))
+        rest = ServerErrorMiddleware(answering, handler=self.exception_handlers.get(Exception))
+        return GatewayFirst(self.state.service.gateway.calls, rest)
 
 
 def create_app(service: Service, *, workers: bool = True) -> FastAPI:
@@ -252,7 +254,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     desk = Desk(service.settings, service.clock, service.db)
     # The order in which a request is held against the routes: the busiest first.
     landing, *pages = signup_routes.routes(room(service))
-    app.router.routes[:0] = [service.gateway.route, landing]
+    app.router.routes.insert(0, landing)
     install(app, SetupLinkRoutes(service.deps, service.links).router())
     app.router.routes.extend(pages)
     install(

@@ -1,6 +1,6 @@
 """One log line and one count for each request, by its route's template: never a query string, never a secret.
 
-Owns the ASGI middleware. Static files, health checks and the gateway's calls are counted, not logged.
+Owns the ASGI middleware. Static files and health checks are counted, not logged; the gateway has a line of its own.
 """
 
 import logging
@@ -13,8 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from setuplinks.core import metrics
 from setuplinks.core.logs import act
 
-GATEWAY = "/graph/"
-QUIET = ("/static/", "/healthz", "/readyz", "/metrics", GATEWAY)  # the gateway writes a line of its own
+QUIET = ("/static/", "/healthz", "/readyz", "/metrics")
 SIGNUP = "/signup/"
 
 log = logging.getLogger("setuplinks.http")
@@ -67,8 +66,6 @@ def _template(scope: Scope) -> str:
     if route is not None and hasattr(route, "path"):
         return str(route.path)
     path: str = scope["path"]
-    if path.startswith(GATEWAY):
-        return "/graph"
     if path.startswith(SIGNUP):
         rest = path[len(SIGNUP) :].partition("/")
         known = rest[2] if rest[2] in KNOWN else "…"

@@ -11,7 +11,7 @@ from setuplinks.gateway.media import FileAddresses
 from setuplinks.gateway.objects import Objects
 from setuplinks.gateway.pace import Pace
 from setuplinks.gateway.proofs import Proofs
-from setuplinks.gateway.routes import Gateway, GatewayRoute
+from setuplinks.gateway.routes import Gateway
 from setuplinks.gateway.sends import Sends
 from setuplinks.meta.graph import Graph
 from setuplinks.provisioning.disconnect import Disconnects
@@ -35,20 +35,13 @@ class GatewayParts:
         self.objects = Objects(db, clock)
         self.credentials = Credentials(db, clock, vault, graph.app_secret)
         self.forward = Forward(graph.base_url, clock, graph.usage)
-        self.route = GatewayRoute(
-            Gateway(
-                self.access,
-                self.objects,
-                Proofs(self.objects, self.credentials, graph),
-                self.credentials,
-                self.forward,
-                DeadTokens(db, self.credentials, disconnects),
-                FileAddresses(settings.key_ring, settings.public_url, graph.base_url),
-                self.sends,
-                Pace(clock),
-                f"{settings.public_url}/graph",
-            )
-        )
+        self.proofs = Proofs(self.objects, self.credentials, graph)
+        self.calls = Gateway(
+            self.access, self.objects, self.proofs, self.credentials, self.forward,
+            DeadTokens(db, self.credentials, disconnects),
+            FileAddresses(settings.key_ring, settings.public_url, graph.base_url), self.sends, Pace(clock),
+            f"{settings.public_url}/graph",
+        )  # fmt: skip
 
     async def start(self) -> None:
         """Begins to listen for whatever ends a key, an owner or a token."""

@@ -36,6 +36,10 @@ class Proofs:
         self._objects, self._credentials, self._graph = objects, credentials, graph
         self._proven: OrderedDict[tuple[int, str], _Proven] = OrderedDict()
 
+    def forget(self) -> None:
+        """Drops what was proven; it is proven anew where it is asked for."""
+        self._proven.clear()
+
     def remember(self, target: Target, kind: Kind, meta_id: str) -> None:
         """Meta has said that this object is that target's: nobody asks again."""
         place = (target.tenant_id, meta_id)

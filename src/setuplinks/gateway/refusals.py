@@ -98,6 +98,13 @@ def cut_off(*, repeatable: bool) -> Refusal:
     )  # fmt: skip
 
 
+def crashed() -> Refusal:
+    """A fault of ours; nobody knows how far the call came."""
+    return Refusal(
+        500, meta.UNKNOWN, "An unknown error occurred in the gateway; its operator finds it by the trace id."
+    )
+
+
 def away() -> Refusal:
     """A part of ours is away; nothing was sent."""
     return Refusal(

@@ -7,11 +7,13 @@ other modules.
 import logging
 import time
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
-from starlette.routing import BaseRoute, Match
-from starlette.types import Receive, Scope, Send
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from setuplinks.core import metrics
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
 from setuplinks.gateway import answering, bodies, dead_tokens, refusals, rules
@@ -31,7 +33,7 @@ from setuplinks.meta import gateway_answers, gateway_params
 from setuplinks.meta import gateway_language as graph
 from setuplinks.meta.gateway_params import Parameters
 
-PREFIX = "/graph/"
+PREFIX, TEMPLATE = "/graph/", "/graph"
 _RAW = PREFIX.encode()
 _MEDIA = PATH.removeprefix(PREFIX).encode()
 
@@ -46,21 +48,18 @@ class Line:
     meta_seconds: float = 0.0
 
 
-class GatewayRoute(BaseRoute):
-    """Everything below `/graph/`; a plain prefix, since every part of the path is read by rules of its own."""
+class GatewayFirst:
+    """The gateway before the rest of the application: nothing that wraps the other routes is of use to its calls."""
 
-    def __init__(self, gateway: "Gateway") -> None:
-        self._gateway = gateway
+    def __init__(self, gateway: "Gateway", rest: ASGIApp) -> None:
+        self._gateway, self._rest = gateway, rest
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """By the prefix alone, for any method."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """By the prefix alone, for any method: every part of a path is read by the gateway's own rules."""
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            return Match.FULL, {}
-        return Match.NONE, {}
-
-    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers."""
-        await self._gateway(scope, receive, send)
+            await self._gateway(scope, receive, send)
+        else:
+            await self._rest(scope, receive, send)
 
 
 class Gateway:
@@ -75,27 +74,30 @@ class Gateway:
         self._sends, self._pace = sends, pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call."""
+        """One call; whatever happens the client is answered in Meta's shape."""
         started = time.perf_counter()
         line = Line({"method": scope["method"]})
-        status: int | str = "stopped"
+        status = 0  # the client went away
         try:
-            try:
-                status = await self._answer(scope, receive, send, line)
-            except Problem as problem:
-                line.fields["why"] = problem.code
-                raise refusals.away() from problem
+            status = await self._answer(scope, receive, send, line)
         except Refusal as refused:
-            status = refused.status
-            line.fields |= {"refused": refused.code, "trace": refused.trace}
-            await answering.give(send, refused.answer(), bodiless=scope["method"] == "HEAD")
+            status = await _refuse(send, scope, refused, line)
+        except Problem as problem:
+            line.fields["why"] = problem.code
+            status = await _refuse(send, scope, refusals.away(), line)
         except ConnectionAbortedError:
-            status = "left"
+            pass
+        except Exception:
+            log.exception("gateway.crashed")
+            status = await _refuse(send, scope, refusals.crashed(), line)
         finally:
             took = time.perf_counter() - started
+            count, seconds = _measures(scope["method"] if scope["method"] in graph.METHODS else "other", status)
+            count.inc()
+            seconds.observe(took)
             act(
-                log, "gateway.call", **line.fields, status=status, duration_ms=round(took * 1000, 2),
-                meta_ms=round(line.meta_seconds * 1000, 2),
+                log, "gateway.call", logging.WARNING if status >= 500 else logging.INFO, **line.fields, status=status,
+                duration_ms=round(took * 1000, 2), meta_ms=round(line.meta_seconds * 1000, 2),
             )  # fmt: skip
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, line: Line) -> int:
@@ -236,6 +238,17 @@ class Gateway:
         finally:
             sent.end()
         return sent.response.status
+
+
+async def _refuse(send: Send, scope: Scope, refused: Refusal, line: Line) -> int:
+    line.fields |= {"refused": refused.code, "trace": refused.trace}
+    await answering.give(send, refused.answer(), bodiless=scope["method"] == "HEAD")
+    return refused.status
+
+
+@lru_cache(maxsize=1024)
+def _measures(method: str, status: int) -> tuple[Counter, Histogram]:
+    return metrics.requests.labels(method, TEMPLATE, status), metrics.seconds.labels(TEMPLATE)
 
 
 def _check(grant: Grant, target: Target, method: str, path: graph.GraphPath, query: Parameters, body: Body) -> None:

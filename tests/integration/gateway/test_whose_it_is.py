@@ -106,7 +106,7 @@ async def test_its_own_objects_are_reached_by_a_key_that_did_not_make_them(
     first, second = pair
     for one in (first, second):
         made = await one.things()
-        service.parts.gateway.route._gateway._proofs._proven.clear()  # as in another process, which knows nothing yet
+        service.parts.gateway.proofs.forget()  # as in another process, which knows nothing yet
         for name in ("media", "template", "flow"):
             reply = await one.api.get(f"/graph/{VERSION}/{made[name]}")
             assert (reply.status, reply.json["id"]) == (200, made[name]), name
@@ -145,7 +145,7 @@ async def test_in_a_shared_waba_each_reaches_the_number_that_it_holds_and_sees_n
         rows = (await one.api.get(f"/graph/{VERSION}/{one.waba}/phone_numbers?fields=id,verified_name")).json["data"]
         assert [row["id"] for row in rows] == [one.number]
     files = [(await one.things())["media"] for one in everyone]
-    service.parts.gateway.route._gateway._proofs._proven.clear()
+    service.parts.gateway.proofs.forget()
     for one in everyone:
         reached = [(await one.api.get(f"/graph/{VERSION}/{file}")).status == 200 for file in files]
         assert reached == [one is other for other in everyone]
