@@ -3,6 +3,7 @@
 Records and look-ups. What Meta would tell of a message stands in `telling_messages`.
 """
 
+import hashlib
 import itertools
 from collections import deque
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ RANKS = {"accepted": 0, "sent": 1, "delivered": 2, "read": 3, "played": 4}
 
 @dataclass(slots=True)
 class Person:
-    """An end user. `wa_id` is missing for one whom Meta names by a business-scoped user id only."""
+    """An end user. `wa_id` is missing for one whom Meta names by a business-scoped user id only; all have the id."""
 
     wa_id: str | None
     user_id: str | None = None
@@ -26,6 +27,12 @@ class Person:
     @property
     def key(self) -> str:
         return self.wa_id or self.user_id or ""
+
+
+def user_id_of(business_id: str, wa_id: str) -> str:
+    """The id by which one portfolio knows a person, with or without a number to it; every message carries it."""
+    digest = hashlib.sha256(f"{business_id} {wa_id}".encode()).digest()
+    return f"US.{int.from_bytes(digest[:7], 'big') % 10**16:016d}"
 
 
 @dataclass(slots=True)
@@ -80,6 +87,11 @@ class Conversations:
 
     def find(self, number_id: str, person_key: str) -> Chat | None:
         return self._chats.get((number_id, person_key))
+
+    def find_user(self, number_id: str, user_id: str) -> Chat | None:
+        """The chat with whom Meta names so, where their number is known too."""
+        mine = (chat for (owner, _), chat in self._chats.items() if owner == number_id)
+        return next((chat for chat in mine if chat.person.user_id == user_id), None)
 
     def of_number(self, number_id: str) -> list[Chat]:
         """Its chats, the one with the newest message first."""

@@ -5,7 +5,7 @@ What Meta refuses at once is refused here; what it accepts and fails later is an
 
 from typing import Any
 
-from setuplinks.sandbox.conversations import Message, Person
+from setuplinks.sandbox.conversations import Message, Person, user_id_of
 from setuplinks.sandbox.graph_call import Answer, GraphCall
 from setuplinks.sandbox.graph_errors import GraphError, bad_parameter, error_of
 from setuplinks.sandbox.message_content import KINDS, check_content, wrong
@@ -72,8 +72,14 @@ def _recipient(call: GraphCall, number: Number) -> tuple[Person, Answer]:
 
 
 def _known(call: GraphCall, number: Number, person: Person) -> Person:
-    held = call.world.conversations.find(number.id, person.key)
-    return person if held is None else held.person
+    chats = call.world.conversations
+    user_id = person.user_id
+    held = chats.find(number.id, person.key) or (chats.find_user(number.id, user_id) if user_id else None)
+    if held is not None:
+        return held.person
+    if person.wa_id:
+        person.user_id = user_id_of(number.waba.business.id, person.wa_id)
+    return person
 
 
 def _made(call: GraphCall, number: Number, person: Person, kind: str) -> Message:

@@ -5,7 +5,7 @@ https://developers.facebook.com/documentation/business-messaging/whatsapp/webhoo
 
 from typing import Any
 
-from setuplinks.sandbox.conversations import RANKS, Chat, Message, Person
+from setuplinks.sandbox.conversations import RANKS, Chat, Message, Person, user_id_of
 from setuplinks.sandbox.telling import message_id
 from setuplinks.sandbox.world import Number, World, digits_of
 
@@ -114,6 +114,8 @@ def write(
     world: World, number: Number, person: Person, kind: str, content: Any, reply_to: str | None = None
 ) -> Message:
     """An end user writes: the 24 hours begin anew, and what had arrived is read. `content` is as Meta tells it."""
+    if person.wa_id and not person.user_id:
+        person.user_id = user_id_of(number.waba.business.id, person.wa_id)
     chat = world.conversations.chat(number.id, person)
     chat.person.name, chat.person.user_id = person.name, person.user_id or chat.person.user_id
     chat.heard = world.clock.now()

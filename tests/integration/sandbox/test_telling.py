@@ -61,7 +61,9 @@ async def test_a_message_comes_in_as_meta_tells_it() -> None:
     assert path == "/meta/notifications"
     assert (entry["id"], "time" in entry) == (customer.waba, False)
     assert value["metadata"]["phone_number_id"] == customer.number
-    assert value["contacts"] == [{"profile": {"name": "Ana"}, "wa_id": "5493515550100"}]
+    [contact] = value["contacts"]
+    assert (contact["profile"], contact["wa_id"]) == ({"name": "Ana"}, "5493515550100")
+    assert contact["user_id"] == value["messages"][0]["from_user_id"]
     [message] = value["messages"]
     assert (message["id"], message["from"]) == (answer.json["id"], "5493515550100")
     assert message["text"] == {"body": "¿Están abiertos?"}
