@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/screenshots: every signup page, without a service, in the system's Chromium.
+"""Takes the pictures of docs/screenshots: the signup pages and the dashboard, without a service, in Chromium.
 
 `python -m tests.support.page_gallery [--all FOLDER]`. Without arguments it writes the committed set (phone in both
 schemes, desk in light); with `--all` every width in both schemes into a folder of your choice.
@@ -21,6 +21,7 @@ from playwright.async_api import Browser, Route
 
 from setuplinks.signup.rendering import STATIC_DIRECTORY, Renderer
 from setuplinks.signup.views import Page
+from tests.support import dashboard_gallery
 from tests.support.chromium import running_chromium
 from tests.support.sample_pages import sample_brand, sample_landing, sample_pages, sample_sign_in
 
@@ -187,11 +188,14 @@ async def write(folder: Path, shots: Iterator[Shot]) -> int:
             picture = small(await take(browser, renderer, shot))
             (folder / shot.file_name).write_bytes(picture)
             total += len(picture)
+        for name, taken in (await dashboard_gallery.pictures(browser)).items():
+            picture = small(taken)
+            (folder / name).write_bytes(picture)
+            total += len(picture)
         if folder == FOLDER:
             pages = every_page()
             views = [Shot(name, pages[name], 390, "light") for name in README_PAGES]
-            taken = [await take(browser, renderer, view, whole=False) for view in views]
-            picture = side_by_side(taken)
+            picture = side_by_side([await take(browser, renderer, view, whole=False) for view in views])
             (folder / README_PICTURE).write_bytes(picture)
             total += len(picture)
     return total

@@ -224,4 +224,4 @@ A customer, and the link to send to them:
 
 Whether all is ready, while it runs:
 
-  {program} doctor    # or, with SETUPLINKS_OPERATOR_KEY, {public_url}/operator"""
+  {program} doctor    # or, with SETUPLINKS_OPERATOR_KEY, {public_url}/dashboard"""
