@@ -52,7 +52,8 @@ async def strike(scene: Scene, one: Strike) -> Struck:
     accepted = scene.telling.accepted_after(whole)
     again, slowest = None if accepted is None else max(0.0, accepted - whole), scene.telling.slowest(began, whole)
     found = Struck(
-        one.what, healed - began, answers, slowest, again, told_again, one.limit, _growth(before, scene.memory), drained, lost,
+        one.what, healed - began, answers, slowest, again, told_again, one.limit, _growth(before, scene.memory),
+        drained, lost,
     )  # fmt: skip
     found.wrong += _wrong(scene, one, found, began, whole)
     return found

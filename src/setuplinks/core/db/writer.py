@@ -116,9 +116,10 @@ class Writer(threading.Thread):
 
     def _commit(self, jobs: list[Job]) -> None:
         connection = self._connection
-        committing = False
+        begun = committing = False
         try:
             connection.execute("BEGIN IMMEDIATE")
+            begun = True
             for job in jobs:
                 self._run_in_savepoint(job)
             committing = True
@@ -127,6 +128,9 @@ class Writer(threading.Thread):
             problem = problem_of(error)
             if committing and isinstance(problem, DatabaseAway):
                 problem = OutcomeUnknown(f"The database file did not take the change: {error}.")
+            if not begun:
+                # Somebody holds the file: those behind would each wait as long again, and be ever more.
+                jobs = jobs + self._behind()
             for job in jobs:
                 job.failure = job.failure or problem
             if connection.in_transaction:
@@ -135,6 +139,18 @@ class Writer(threading.Thread):
         # The loop is closed when the process stops with units still under way: nobody is left to be told.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(_tell, jobs)
+
+    def _behind(self) -> list[Job]:
+        """All jobs that wait now; the stop mark stays."""
+        found: list[Job] = []
+        with suppress(queue.Empty):
+            while True:
+                job = self._queue.get_nowait()
+                if job is None:
+                    self._queue.put(None)
+                    return found
+                found.append(job)
+        return found
 
     def _run_in_savepoint(self, job: Job) -> None:
         connection = self._connection
