@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from setuplinks.core.outbound import Outbound
+from setuplinks.core.problems import NotFound
 from setuplinks.dashboard.access import HOME, Access, Viewer
 from setuplinks.dashboard.answers import STATIC_DIRECTORY, STATIC_URL, Answers, Files
 from setuplinks.dashboard.deliveries import DeliveryPages
@@ -24,6 +25,8 @@ from setuplinks.tenants.context import Deps
 from setuplinks.webhooks.deliveries import Deliveries
 from setuplinks.webhooks.endpoints import Endpoints
 from setuplinks.webhooks.service import Events
+
+VERBS = frozenset({"sign-out", "withdraw", "send-again", "test", "enable", "recover", "replay"})
 
 
 class Dashboard:
@@ -54,8 +57,16 @@ class Dashboard:
             *self._links.routes(access),
             *self._deliveries.routes(access),
             *self._endpoints.routes(access),
+            Route(f"{HOME}/{{rest:path}}", access.told_in_words(self.nothing), methods=["GET"]),
             Mount(STATIC_URL, Files(directory=STATIC_DIRECTORY)),
         ]
+
+    async def nothing(self, request: Request) -> Response:
+        """Any other address; one that takes a form leads back to the page of the form."""
+        page, _, verb = request.url.path.rpartition("/")
+        if verb in VERBS:
+            return self._answers.see_other(page)
+        raise NotFound
 
     async def doctor(self, _: Request, viewer: Viewer) -> Response:
         """Looks, and shows what was found."""

@@ -101,3 +101,14 @@ async def test_what_is_no_id_is_not_found(acme: Tenant, person: Person) -> None:
     for path in ("/links/x", "/deliveries/x", "/endpoints/x", "/links/1", "/nothing", f"/endpoints/{2**70}"):
         await person.open(base + path)
         assert (path, person.status) == (path, 404)
+        assert "There is nothing here" in person.words
+
+
+async def test_the_address_of_a_form_leads_back_to_its_page(
+    service: RunningService, acme: Tenant, clinic: int, person: Person
+) -> None:
+    link = await _link(acme, clinic)
+    page = f"/dashboard/{acme.id}/links/{link['id']}"
+    await person.open(f"{page}/withdraw")
+    assert (person.path, person.status) == (page, 200)
+    assert "Not opened yet" in person.words
