@@ -1,6 +1,6 @@
 """Measures the service against its budgets and prints every row beside its limit.
 
-Run: `python -m benchmarks [--quick] [--only sqlite|postgres]`. Exit code 1 where a deciding row (ratio, start time,
+Run: `python -m benchmarks [--quick] [--only sqlite|postgres] [--part links|traffic]`. Exit code 1 where a deciding row (ratio, start time,
 memory) misses; absolute rates are shown beside a guide and decide nothing. `--quick` leaves out the large tables.
 """
 
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from benchmarks import cold, flow, servers, table
 from benchmarks.rates import Length, Side, in_turn
 from benchmarks.seeding import Place, seeded
 from benchmarks.table import Row
+from benchmarks.traffic import measuring as traffic
 from tests.support.postgres import PostgresServer, running_postgres
 
 CREATE, SHOW = "POST setup-links", "GET landing page"
@@ -34,14 +36,23 @@ class Size:
     flow_seconds: float
     starts: int
     large: int
+    traffic: traffic.Size
 
 
-FULL = Size(100_000, Length(15, 1.0), 10.0, 5, 1_000_000)
-QUICK = Size(20_000, Length(6, 0.4), 3.0, 3, 0)
+FULL = Size(100_000, Length(15, 1.0), 10.0, 5, 1_000_000, traffic.FULL)
+QUICK = Size(20_000, Length(6, 0.4), 3.0, 3, 0, traffic.QUICK)
+PARTS = ("links", "traffic")
 
 
-async def measured(folder: Path, server: PostgresServer | None, size: Size) -> list[Row]:
-    """All rows of one database."""
+async def measured(folder: Path, server: PostgresServer | None, size: Size, parts: Sequence[str]) -> list[Row]:
+    """All rows of one database, of the parts that are asked for."""
+    rows = await _links(folder, server, size) if "links" in parts else []
+    if "traffic" in parts:
+        rows += await traffic.measured(folder / "traffic", server, size.traffic)
+    return rows
+
+
+async def _links(folder: Path, server: PostgresServer | None, size: Size) -> list[Row]:
     place = await seeded(_made(folder / "links"), server, size.links)
     other, third = place.copied("bare"), place.copied("flow")
     rows = await _beside_bare(place, other, size.length)
@@ -102,18 +113,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter rounds, fewer links, no large tables")
     parser.add_argument("--only", choices=("sqlite", "postgres"))
+    parser.add_argument("--part", choices=PARTS, help="links and pages, or notifications and webhooks; else both")
     options = parser.parse_args()
     size, began = QUICK if options.quick else FULL, time.perf_counter()
+    parts = (options.part,) if options.part else PARTS
     print(f"{machine()}\ncommit {commit()}, {size.links:,} links over {size.links // 5:,} customers", flush=True)
     if options.quick:
-        print(f"quick: fewer links (the full run has {FULL.links:,}) and no row on {FULL.large:,} links", flush=True)
+        large = f"{FULL.large:,} links or {FULL.traffic.attempts:,} attempts"
+        print(f"quick: fewer links (the full run has {FULL.links:,}) and no row on {large}", flush=True)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="setuplinks-bench-", ignore_cleanup_errors=True) as base:
         if options.only != "postgres":
-            rows += uvloop.run(measured(Path(base) / "sqlite", None, size))
+            rows += uvloop.run(measured(Path(base) / "sqlite", None, size, parts))
         if options.only != "sqlite":
             with running_postgres(fsync=True) as server:
-                rows += uvloop.run(measured(Path(base) / "postgres", server, size))
+                rows += uvloop.run(measured(Path(base) / "postgres", server, size, parts))
     print(f"\n{table.drawn(rows)}\n\ntook {time.perf_counter() - began:.0f} s")
     return table.exit_code(rows)
 

@@ -59,6 +59,13 @@ class Server:
                 raise NotReady(self.log.read_text(errors="replace")[-3000:])
             await asyncio.sleep(0.005)
 
+    async def said(self, word: str) -> None:
+        """Waits until its log holds the word. Raises NotReady."""
+        while word not in (log := self.log.read_text(errors="replace")):
+            if self._process.poll() is not None or time.perf_counter() - self.began > READY_SECONDS:
+                raise NotReady(log[-3000:])
+            await asyncio.sleep(0.02)
+
     @property
     def megabytes(self) -> float:
         """Resident memory now."""
