@@ -25,26 +25,26 @@ NAME_LIMIT = 80
 MOST_ADDRESSES = 100
 
 _KEY = (
-    "SELECT k.tenant_id, k.id, k.customer_id, k.waba_id, w.meta_waba_id, k.name, k.prefix, k.scopes, k.addresses, "
+    "k.tenant_id, k.id, k.customer_id, k.waba_id, w.meta_waba_id, k.name, k.prefix, k.scopes, k.addresses, "
     "k.link_id, k.created_by, k.expires_at, k.created_at, k.last_used_at"
 )
 _FROM = " FROM waba_api_key k JOIN waba w ON w.tenant_id = k.tenant_id AND w.id = k.waba_id "
 # The way in: a key names no tenant. $1 is its SHA-256; a key of a WABA, customer or tenant that is gone is none.
 FIND_BY_HASH = (
-    f"{_KEY}, c.status AS customer_status, t.status AS tenant_status{_FROM}"
+    f"SELECT {_KEY}, c.status AS customer_status, t.status AS tenant_status{_FROM}"
     "JOIN customer c ON c.tenant_id = k.tenant_id AND c.id = k.customer_id JOIN tenant t ON t.id = k.tenant_id "
     "WHERE k.hash = $1 AND k.revoked_at IS NULL AND w.status <> 'deleted' AND c.deleted_at IS NULL "
     "AND t.status <> 'deleted'"
 )
 NOTE_USE = "UPDATE waba_api_key SET last_used_at = $3 WHERE tenant_id = $1 AND id = $2"
 LIST = (
-    f"{_KEY}{_FROM}WHERE k.tenant_id = $1 AND k.waba_id = $2 AND k.revoked_at IS NULL "
+    f"SELECT {_KEY}{_FROM}WHERE k.tenant_id = $1 AND k.waba_id = $2 AND k.revoked_at IS NULL "
     "AND (k.created_at, k.id) < ($3, $4) ORDER BY k.created_at DESC, k.id DESC LIMIT $5"
 )
-FIND = f"{_KEY}{_FROM}WHERE k.tenant_id = $1 AND k.waba_id = $2 AND k.id = $3 AND k.revoked_at IS NULL"
-OF_WABA = f"{_KEY}{_FROM}WHERE k.tenant_id = $1 AND k.waba_id = $2 AND k.revoked_at IS NULL ORDER BY k.id"
+FIND = f"SELECT {_KEY}{_FROM}WHERE k.tenant_id = $1 AND k.waba_id = $2 AND k.id = $3 AND k.revoked_at IS NULL"
+OF_WABA = f"SELECT {_KEY}{_FROM}WHERE k.tenant_id = $1 AND k.waba_id = $2 AND k.revoked_at IS NULL ORDER BY k.id"
 # With those that were revoked: a link shows a key once, whatever became of it.
-OF_LINK = f"{_KEY}, k.revoked_at{_FROM}WHERE k.tenant_id = $1 AND k.link_id = $2 ORDER BY k.id"
+OF_LINK = f"SELECT {_KEY}, k.revoked_at{_FROM}WHERE k.tenant_id = $1 AND k.link_id = $2 ORDER BY k.id"
 ADD = (
     "INSERT INTO waba_api_key (tenant_id, id, customer_id, waba_id, name, prefix, hash, scopes, addresses, link_id, "
     "created_by, expires_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) "
