@@ -54,7 +54,7 @@ class Stage:
         return self.service.settings.public_url
 
 
-class _Api:
+class Api:
     """The HTTP API with one key."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
@@ -113,12 +113,12 @@ def _settings(meta: SandboxConfig, sandbox_url: str, folder: Path) -> Settings:
 async def _set_up(settings: Settings, inbox: Inbox, inbox_url: str) -> tuple[str, dict[str, Any]]:
     """What an operator does once and a tenant's server for each customer; the tenant's key and the link."""
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-        operator = _Api(session, settings.public_url, settings.operator_key.get_secret_value())
+        operator = Api(session, settings.public_url, settings.operator_key.get_secret_value())
         theme = {"primaryColor": GREEN, "companyName": COMPANY}
         tenant_id = (await operator.ask("POST", "/admin/tenants", {"name": COMPANY, "theme": theme}))["id"]
         home = f"/admin/tenants/{tenant_id}"
         key = str((await operator.ask("POST", f"{home}/api-keys", {"name": "demo"}))["key"])
-        tenant = _Api(session, settings.public_url, key)
+        tenant = Api(session, settings.public_url, key)
         inbox.redirect_keys.append((await tenant.ask("GET", f"{home}/redirect-key"))["key"])
         endpoint = await tenant.ask("POST", f"{home}/webhook-endpoints", {"url": f"{inbox_url}/hooks"})
         inbox.secrets.append(endpoint["secret"])

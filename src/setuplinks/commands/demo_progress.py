@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.rule import Rule
 
 from setuplinks.commands.demo import COMPANY, CUSTOMER, Stage
+from setuplinks.commands.demo_messages import MESSAGE, STATUS, Connected, talk
 from setuplinks.commands.faults import Refused
 from setuplinks.commands.serving import until_asked
 from setuplinks.core.logs import FIELDS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.1
 AUTO_SECONDS = 30.0
+FOREVER_SECONDS = 10 * 86_400.0
 CREATED = "whatsapp.phone_number.created"
 
 _HAPPENED = {
@@ -73,6 +75,7 @@ class Watch(logging.Handler):
         self._seen_steps: set[bytes | str | int] = set()
         self._seen_hooks, self._seen_landings = 0, 0
         self._steps: list[tuple[float, dict[str, Any]]] = []
+        self._said: list[tuple[float, str, str, str]] = []
         self._begun: float | None = None
         self._log = logging.getLogger("setuplinks.provisioning")
 
@@ -90,9 +93,14 @@ class Watch(logging.Handler):
         if record.getMessage() == "provisioning.step":
             self._steps.append((record.created, getattr(record, FIELDS)))
 
+    def say(self, text: str, detail: str) -> None:
+        """Something that the demo itself does."""
+        self._said.append((time.time(), _SPEECH, text, detail))
+
     async def look(self) -> None:
         """Prints what is new, in the order in which it happened."""
-        found = [*await self._timeline(), *self._provisioned(), *self._delivered(), *self._landed()]
+        found = [*await self._timeline(), *self._provisioned(), *self._delivered(), *self._landed(), *self._said]
+        self._said.clear()
         for at, mark, text, detail in sorted(found, key=lambda line: line[0]):
             if self._begun is None:
                 self._begun = at
@@ -131,7 +139,8 @@ class Watch(logging.Handler):
             # The link's own creation is told before anybody is here to watch.
             if hook.type != "setup_link.created":
                 detail = "signature verified" if hook.verified else hook.verdict
-                yield hook.at, _DONE if hook.verified else _BAD, f"Webhook {hook.type}", detail
+                mark = _DONE if hook.verified else _BAD
+                yield hook.at, mark, f"Webhook {hook.type}", f"{_gist(hook)}{detail}"
 
     def _landed(self) -> Iterator[tuple[float, str, str, str]]:
         landings = list(self._stage.inbox.landings)[self._seen_landings :]
@@ -142,58 +151,85 @@ class Watch(logging.Handler):
             yield landing.at, _DONE if verified else _BAD, text, "signature verified" if verified else landing.verdict
 
 
-_MARK, _DONE, _BAD = "[dim]·[/dim]", "[green]✓[/green]", "[red]✗[/red]"
+def _gist(hook: "Received") -> str:
+    """What a message's webhook is about, in a word."""
+    data = hook.envelope.get("data") or {}
+    if hook.type == MESSAGE:
+        return f"“{(data['message'].get('text') or {}).get('body', data['message']['type'])}”, "
+    return f"{data['status']['status']}, " if hook.type == STATUS else ""
+
+
+_MARK, _DONE, _BAD, _SPEECH = "[dim]·[/dim]", "[green]✓[/green]", "[red]✗[/red]", "[cyan]→[/cyan]"
 
 
 async def follow(stage: Stage) -> int:
-    """Prints the link and what comes of it until Ctrl-C."""
+    """Prints the link and what comes of it until Ctrl-C; the first number that is connected sends and receives."""
     console = Console(highlight=False)
     _introduce(console, stage)
     async with until_asked() as asked:
         console.print("[dim]Waiting for the customer. Ctrl-C ends the demo and removes its data.[/dim]\n")
         with Watch(stage, console) as watch:
+            talking = asyncio.create_task(_talk_once_connected(stage, watch))
             while not asked.is_set():
                 await watch.look()
                 await _pause(asked)
+            talking.cancel()
+            await asyncio.wait({talking})
     console.print("\nThe demo has ended.")
     return 0
 
 
+async def _talk_once_connected(stage: Stage, watch: Watch) -> None:
+    """What goes wrong is said and ends nothing: the customer may have chosen a number that cannot send yet."""
+    hook = await stage.inbox.wait_for(_connected, FOREVER_SECONDS)
+    try:
+        await talk(stage, Connected.of(hook), watch.say)
+    except Refused as refused:
+        watch.say(str(refused), "")
+    watch.say("Write to the number yourself", f"{stage.sandbox_url}/sandbox/chats")
+
+
+def _connected(hook: "Received") -> bool:
+    return hook.type == CREATED and hook.verified
+
+
 async def play(stage: Stage) -> int:
-    """Plays the customer, shows the verified webhook and the redirect. Raises Refused where they do not come."""
+    """Plays the customer and the messages, shows what the tenant got. Raises Refused where something does not come."""
     console = Console(highlight=False)
     begun = time.monotonic()
     _introduce(console, stage, code=False)
     console.print("[dim]The customer is played over HTTP, without a browser.[/dim]\n")
     with Watch(stage, console) as watch:
-        playing = asyncio.create_task(_played(stage))
+        playing = asyncio.create_task(_played(stage, watch))
         while not playing.done():
             await watch.look()
             await asyncio.wait({playing}, timeout=LOOK_SECONDS)
         await watch.look()
-        final_url, hook = await playing
+        final_url, hook, message = await playing
     console.print()
     console.print(Rule("The webhook that the tenant received and verified", align="left", style="dim"))
     _plainly(console, json.dumps(hook.envelope, indent=2, ensure_ascii=False))
     console.print(Rule("Where the customer's browser went; the signature is verified", align="left", style="dim"))
     _plainly(console, final_url)
+    console.print(Rule("The message that the tenant received and verified", align="left", style="dim"))
+    _plainly(console, json.dumps(message.envelope, indent=2, ensure_ascii=False))
     console.print(f"\n[green]✓[/green] Done in {time.monotonic() - begun:.1f} s.")
     return 0
 
 
-async def _played(stage: Stage) -> tuple[str, "Received"]:
+async def _played(stage: Stage, watch: Watch) -> tuple[str, "Received", "Received"]:
     try:
         async with asyncio.timeout(AUTO_SECONDS):
             walked = await walk(stage.link["url"], Wishes())
             if walked.final_url is None:
                 raise Refused(f"The customer ended on the page {walked.page}; no redirect came.")
             await _land(stage, walked.final_url)
-            hook = await stage.inbox.wait_for(lambda one: one.type == CREATED and one.verified, AUTO_SECONDS)
+            hook = await stage.inbox.wait_for(_connected, AUTO_SECONDS)
     except WalkStopped as stopped:
         raise Refused(f"The customer could not go on: {stopped}.") from None
     except TimeoutError:
         raise Refused(f"No verified {CREATED} came within {AUTO_SECONDS:.0f} s.") from None
-    return walked.final_url, hook
+    return walked.final_url, hook, await talk(stage, Connected.of(hook), watch.say)
 
 
 async def _land(stage: Stage, final_url: str) -> None:

@@ -20,6 +20,11 @@ async def test_the_demo_that_plays_the_customer_ends_with_the_verified_webhook_a
     assert event["data"]["external_id"] == "clinic_001"
     assert "Webhook whatsapp.phone_number.created  signature verified" in said.out
     assert "/onboarding/success?status=success&" in said.out
+    message = json.loads(said.out[said.out.rindex("\n{") : said.out.rindex("\n}") + 2])
+    assert message["type"] == "whatsapp.message.received"
+    assert message["data"]["message"]["text"] == {"body": "Hola, ¿tienen turno mañana?"}
+    for status in ("sent", "delivered", "read"):
+        assert f"Webhook whatsapp.message.status  {status}, signature verified" in said.out
     assert names_in(tmp_path) == []
 
 
@@ -33,6 +38,8 @@ async def test_the_demo_shows_the_link_and_what_comes_of_it_until_ctrl_c(tmp_pat
         walked = await setuplinks("walk", link[0], folder=tmp_path)
         assert walked.code == 0
         for line in ("Permission granted", "Registered the number", "✓ Connected", "Webhook setup_link.completed"):
+            await program.until_prints(line)
+        for line in ("Webhook whatsapp.message.received", "Write to the number yourself"):
             await program.until_prints(line)
         os.kill(program.pid, signal.SIGINT)
         assert await program.ended() == 0
