@@ -124,8 +124,8 @@ MESSAGE = "SELECT 0 AS sealed, body FROM message_payload WHERE tenant_id = $1 AN
 _TOLD = (
     "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, COALESCE(p.sealed, 0) AS sealed, "
     "COALESCE(p.body, m.body) AS body FROM event e "
-    "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id AND p.event_id > $2 "
-    "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id AND m.event_id > $2"
+    "LEFT JOIN event_payload p ON p.tenant_id = $1 AND p.event_id = e.id AND p.event_id > $2 "
+    "LEFT JOIN message_payload m ON m.tenant_id = $1 AND m.event_id = e.id AND m.event_id > $2"
 )
 _ASKED_FOR = (
     "WHERE e.tenant_id = $1 AND e.format = 'events' AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) "
