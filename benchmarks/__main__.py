@@ -1,7 +1,8 @@
 """Measures the service against its budgets and prints every row beside its limit.
 
-Run: `python -m benchmarks [--quick] [--only sqlite|postgres] [--part links|traffic]`. Exit code 1 where a deciding row (ratio, start time,
-memory) misses; absolute rates are shown beside a guide and decide nothing. `--quick` leaves out the large tables.
+Run: `python -m benchmarks [--quick] [--only sqlite|postgres] [--part links|traffic]`. Exit code 1 where a deciding row
+(ratio, start time, memory) misses; absolute rates are shown beside a guide and decide nothing. `--quick` leaves out the
+large tables.
 """
 
 import argparse

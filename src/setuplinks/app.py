@@ -254,7 +254,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     desk = Desk(service.settings, service.clock, service.db)
     # The order in which a request is held against the routes: the busiest first.
     landing, *pages = signup_routes.routes(room(service))
-    app.router.routes.insert(0, landing)
+    app.router.routes[:0] = [*notification_routes(service.settings, service.db, service.clock), landing]
     install(app, SetupLinkRoutes(service.deps, service.links).router())
     app.router.routes.extend(pages)
     install(
@@ -271,7 +271,6 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
         webhooks_api.router(service.deps, service.outbound, service.events),
         doctor_api.router(service.deps, desk),
     )
-    app.router.routes.extend(notification_routes(service.settings, service.db, service.clock))
     callbacks = AppCallbacks(service.settings, service.db, service.clock, service.disconnects)
     app.router.routes.extend(callbacks.routes())
     dashboard = Dashboard(
