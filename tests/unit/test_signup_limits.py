@@ -94,3 +94,11 @@ def test_the_counts_are_bounded() -> None:
     for n in range(module.MOST_KEYS + 500):
         limits.wait("view", f"2001:db8::{n:x}")
     assert len(limits._counts) <= module.MOST_KEYS
+
+
+def test_a_restriction_to_addresses_sees_the_whole_address_and_a_limit_the_subscriber() -> None:
+    request = _from("10.0.0.1", "203.0.113.1, 2001:db8::7")
+    trusted = _settings(trusted_proxies="10.0.0.0/8")
+    assert module.client_address(request, trusted.proxy_networks) == "2001:db8::7"
+    assert _limits(trusted_proxies="10.0.0.0/8").address(request) == "2001:db8::"
+    assert module.client_address(request, ()) == "10.0.0.1"

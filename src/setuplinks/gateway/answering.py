@@ -17,6 +17,7 @@ from setuplinks.gateway.models import Answer
 MOST_LOOKED_AT = 16 * 1024 * 1024  # JSON; Graph's pages are far smaller
 log = logging.getLogger("setuplinks.gateway")
 
+_BODILESS = frozenset({204, 304})
 _TEXTS = (b"json", b"text/", b"javascript", b"xml")
 
 
@@ -45,10 +46,14 @@ def without(headers: tuple[tuple[bytes, bytes], ...], name: bytes) -> tuple[tupl
 
 
 async def give(send: Send, answer: Answer, *, bodiless: bool = False) -> None:
-    """A whole answer. To a HEAD the length is told and no body."""
-    headers = [*answer.headers, (b"content-length", str(len(answer.body)).encode())]
+    """A whole answer; without a body, and then without a length, to a HEAD and where the status has none."""
+    headers, body = list(answer.headers), answer.body
+    if bodiless or answer.status in _BODILESS:
+        body = b""
+    else:
+        headers.append((b"content-length", str(len(body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if bodiless else answer.body})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def hand_on(send: Send, receive: Receive, sent: Sent) -> int:

@@ -115,7 +115,9 @@ class Gateway:
         body = await bodies.read_body(receive, headers, path)
         if grant is None:
             grant = await self._access.grant(body.said.token, scope)
-        line.fields |= {"tenant": grant.tenant_id, "key": grant.actor, "node": path.node, "edge": path.edge or None}
+        line.fields |= {"tenant": grant.tenant_id, "key": grant.actor, "edge": path.edge or None}
+        if path.node.isdigit():  # an upload's session is named by what opens it
+            line.fields["node"] = path.node
         target = await self._target(grant, path, query, method)
         line.fields |= {"customer": target.customer_id, "waba": target.waba_id, "kind": target.kind}
         _check(grant, target, method, path, query, body)

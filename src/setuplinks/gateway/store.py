@@ -34,4 +34,8 @@ CREDENTIAL = (  # what is set in are constants
     "FROM credential k WHERE k.tenant_id = $1 AND k.waba_id = $2"
 )
 # A tenant's numbers that could have a file whose number nobody names; one more than is asked about.
-NUMBERS_OF_TENANT = "SELECT meta_phone_number_id FROM connected_number WHERE tenant_id = $1 ORDER BY phone_id LIMIT $2"
+NUMBERS_OF_TENANT = (
+    "SELECT h.meta_phone_number_id FROM connected_number h "
+    "JOIN customer c ON c.tenant_id = h.tenant_id AND c.id = h.customer_id AND c.status <> 'suspended' "
+    "WHERE h.tenant_id = $1 ORDER BY h.phone_id LIMIT $2"
+)
