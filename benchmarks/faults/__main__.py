@@ -70,19 +70,20 @@ async def ended(scene: Scene) -> Ended:
 
 
 WIDTH = 46
-HEAD = f"{'strike':<{WIDTH}}        lasted  200 again  told again   limit  memory  slowest  Meta was answered meanwhile"
+COLUMNS = ("", "lasted", "200 again", "told again", "limit", "all told", "slowest", "memory")
+HEAD = f"{'strike':<{WIDTH}}  " + "  ".join(f"{name:>5}" for name in COLUMNS) + "  Meta was answered meanwhile"
 
 
 def line_of(one: Struck) -> str:
     """A strike's line of the table, and what was wrong under it."""
     answers = ", ".join(f"{count} {_name(status)}" for status, count in sorted(one.answers.items(), key=str)) or "-"
-    verdict, drained = "WRONG" if one.wrong else "ok", f"; {one.drained}" if one.drained else ""
-    told = (
-        f"{one.what:<{WIDTH}}  {verdict:<5} {one.lasted:5.0f} s  {_seconds(one.meta_again)}  "
-        f"{_seconds(one.told_again):>10}  {one.limit:4.0f} s  {one.grew[0]:+3.0f} MB  {one.slowest:5.1f} s  "
-        f"{answers}{drained}"
-    )
-    return "\n    ".join([told, *one.wrong[:10]])
+    cells = (
+        "WRONG" if one.wrong else "ok", f"{one.lasted:.0f} s", _seconds(one.meta_again), _seconds(one.told_again),
+        f"{one.limit:.0f} s", _seconds(one.all_told), _seconds(one.slowest), f"{one.grew[0]:+.0f} MB",
+    )  # fmt: skip
+    drawn = "  ".join(f"{cell:>{max(5, len(name))}}" for cell, name in zip(cells, COLUMNS, strict=True))
+    drained = f"; {one.drained}" if one.drained else ""
+    return "\n    ".join([f"{one.what:<{WIDTH}}  {drawn}  {answers}{drained}", *one.wrong[:10]])
 
 
 def shown(found: list[Verdict], moved: int) -> str:
@@ -100,7 +101,7 @@ def _name(status: int | None) -> str:
 
 
 def _seconds(value: float | None) -> str:
-    return "    never" if value is None else f"{value:7.1f} s"
+    return "later" if value is None else f"{value:.1f} s"
 
 
 async def measured(folder: Path, server: PostgresServer | None, options: argparse.Namespace) -> bool:

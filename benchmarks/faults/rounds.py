@@ -28,6 +28,7 @@ class Struck:
     slowest: float
     meta_again: float | None
     told_again: float | None
+    all_told: float | None
     limit: float
     grew: tuple[float, str]  # MB, and the program
     drained: str = ""
@@ -35,7 +36,7 @@ class Struck:
 
 
 async def strike(scene: Scene, one: Strike) -> Struck:
-    """Strikes, waits, heals, and waits until a message that was told afterwards has reached each tenant."""
+    """Strikes, waits, heals, and waits until new messages have reached each tenant, and what was on its way, too."""
     await asyncio.sleep(CALM)
     before = dict(scene.memory)
     scene.memory.clear()
@@ -49,11 +50,12 @@ async def strike(scene: Scene, one: Strike) -> Struck:
     await one.heal(scene)
     whole = time.time()
     told_again = await _told_again(scene, whole)
+    all_told = await _all_told(scene, whole)
     accepted = scene.telling.accepted_after(whole)
     again, slowest = None if accepted is None else max(0.0, accepted - whole), scene.telling.slowest(began, whole)
     found = Struck(
-        one.what, healed - began, answers, slowest, again, told_again, one.limit, _growth(before, scene.memory),
-        drained, lost,
+        one.what, healed - began, answers, slowest, again, told_again, all_told, one.limit,
+        _growth(before, scene.memory), drained, lost,
     )  # fmt: skip
     found.wrong += _wrong(scene, one, found, began, whole)
     return found
@@ -68,6 +70,17 @@ async def _told_again(scene: Scene, since: float) -> float | None:
             return max(first - since for first in firsts.values() if first is not None)
         await asyncio.sleep(0.1)
     return None
+
+
+async def _all_told(scene: Scene, since: float) -> float | None:
+    """Seconds until everything that was accepted before `since` has arrived; None where a retry waits for minutes."""
+    end, arrived = time.monotonic() + PATIENCE, scene.receiver.messages
+    accepted = (told for told in scene.telling.told if told.accepted_at is not None and told.accepted_at <= since)
+    missing = [item for told in accepted for item in told.items if item not in arrived]
+    while missing and time.monotonic() < end:
+        await asyncio.sleep(0.1)
+        missing = [item for item in missing if item not in arrived]
+    return None if missing else max(0.0, time.time() - since)
 
 
 def _first_arrival(scene: Scene, tenant: str, since: float) -> float | None:
