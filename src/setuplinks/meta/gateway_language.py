@@ -25,6 +25,7 @@ READS = frozenset({"GET", "HEAD"})
 METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH"})
 # What a person's conversation consists of; everything else that writes changes the account.
 _SENDING = frozenset({"messages", "media", "marketing_messages", "calls", "call_permissions"})
+_MESSAGES = frozenset({"messages", "marketing_messages"})
 # Bodies with a file, of any length.
 _FILES = frozenset({"media", "assets"})
 REGISTRATION = frozenset({"register", "deregister", "request_code", "verify_code", "smb_app_data"})
@@ -96,7 +97,7 @@ def use_of(method: str, path: GraphPath) -> Use:
 
 def sends_message(method: str, path: GraphPath) -> bool:
     """Whether this is the call that sends messages: what happens twice there is seen by a person."""
-    return method == "POST" and path.edge == "messages" and not path.code
+    return method == "POST" and path.edge in _MESSAGES and not path.code
 
 
 def missing_object(object_id: str, method: str) -> str:

@@ -104,6 +104,13 @@ async def test_another_version_of_the_path_is_another_request(crossing: Crossing
     assert error_of(await crossing.api.post(path, HELLO, Idempotency_Key="k1")) == (409, 100, None)
 
 
+async def test_marketing_messages_are_sent_once_too(crossing: Crossing) -> None:
+    path = crossing.path(crossing.line.number, "marketing_messages")
+    replies = [await crossing.api.post(path, HELLO, Idempotency_Key="k1") for _ in range(2)]
+    assert [reply.headers.get("idempotency-replayed") for reply in replies] == [None, "true"]
+    assert len(crossing.meta.heard) == 1
+
+
 async def test_each_gateway_key_has_its_own_idempotency_keys(crossing: Crossing) -> None:
     others = [await crossing.line.other_key(), await crossing.line.tenant_key("gateway")]
     await send(crossing)
