@@ -67,8 +67,9 @@ async def check_day(way: Way, asked: dict[str, Any], day: dict[str, Any]) -> Non
     assert base64.b64decode(day["downloaded"]) == picture_bytes
     assert day["read"] is True
     assert await way.was_read(asked["inbound"])
-    if "templates" in day:
-        assert "hello_world" in day["templates"]
+    # What not every client can do.
+    assert "hello_world" in day.get("templates", ["hello_world"])
+    assert day.get("blocked", 1) == 1
     sent = {message["id"]: message for message in await way.ana_has()}
     text, template, image = (sent[day[name]] for name in ("text", "template", "image"))
     assert len(sent) == 3

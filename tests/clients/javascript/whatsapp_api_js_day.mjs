@@ -16,10 +16,11 @@ const { url } = await whatsapp.retrieveMedia(media);
 const back = await (await whatsapp.fetchMedia(url)).arrayBuffer();
 const image = idOf(await whatsapp.sendMessage(number, to, new Image(media, true)));
 const read = await whatsapp.markAsRead(number, inbound);
+const blocked = (await whatsapp.blockUser(number, to)).block_users.added_users.length; // a path without a version
 const hello = async (phone, by = whatsapp) => (await by.sendMessage(phone, to, new Text("Hola"))).error;
 console.log(
   JSON.stringify({
-    text, template, media, downloaded: Buffer.from(back).toString("base64"), image, read: read.success,
+    text, template, media, downloaded: Buffer.from(back).toString("base64"), image, read: read.success, blocked,
     badKey: await hello(number, client(base, `${token}x`, "none")),
     foreignNumber: await hello(foreign),
     noSuchTemplate: (await whatsapp.sendMessage(number, to, new Template("no_such_thing", new Language("en_US")))).error,
