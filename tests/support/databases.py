@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--databases", default=",".join(ALL), help="the databases to test on, comma-separated")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """The one mark of our own."""
+    config.addinivalue_line("markers", "one_database: says nothing of a database; run on the first chosen one alone")
+
+
 def chosen(config: pytest.Config) -> list[str]:
     """The databases of this run. Raises UsageError for one that we do not know."""
     names = [name for name in str(config.getoption("--databases")).split(",") if name]
@@ -36,7 +41,10 @@ def chosen(config: pytest.Config) -> list[str]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test that reaches `database_dialect` runs once on each chosen database."""
     if "database_dialect" in metafunc.fixturenames:
-        metafunc.parametrize("database_dialect", chosen(metafunc.config), scope="function", indirect=True)
+        names = chosen(metafunc.config)
+        if metafunc.definition.get_closest_marker("one_database"):
+            names = names[:1]
+        metafunc.parametrize("database_dialect", names, scope="function", indirect=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

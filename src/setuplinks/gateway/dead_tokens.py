@@ -8,7 +8,7 @@ import logging
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.logs import act
-from setuplinks.core.problems import Conflict, Problem
+from setuplinks.core.problems import Problem
 from setuplinks.gateway import refusals
 from setuplinks.gateway.credentials import Credential, Credentials
 from setuplinks.gateway.refusals import Refusal
@@ -16,6 +16,7 @@ from setuplinks.meta import errors
 from setuplinks.meta.errors import Call
 from setuplinks.meta.gateway_answers import error_of
 from setuplinks.provisioning.disconnect import Disconnects
+from setuplinks.provisioning.health import Overtaken
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.disconnection import REASONS, Reason
 
@@ -28,13 +29,6 @@ _WORDS = {
 }
 
 log = logging.getLogger("setuplinks.gateway")
-
-
-class Replaced(Conflict):
-    """The customer has reconnected meanwhile: what Meta said of the old token is of no use."""
-
-    code = "overtaken"
-    title = "The connection was renewed at the same moment."
 
 
 class DeadTokens:
@@ -61,7 +55,7 @@ class DeadTokens:
 
     async def _cut_off(self, tx: Unit, credential: Credential, reason: Reason) -> None:
         key = (credential.tenant_id, credential.waba_id)
-        tx.must(Replaced(), whatsapp.CREDENTIAL_STANDS, *key, credential.version)
+        tx.must(Overtaken(), whatsapp.CREDENTIAL_STANDS, *key, credential.version)
         await self._disconnects.disconnect(tx, *key, reason)
 
 

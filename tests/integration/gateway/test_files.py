@@ -4,12 +4,15 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from tests.integration.gateway.line import VERSION, Line, error_of
 from tests.integration.gateway.neighbours import PNG
 from tests.integration.gateway.other_end import Crossing
 from tests.support.service import Tenant
+
+pytestmark = pytest.mark.one_database
 
 MEGABYTE = 1024 * 1024
 SIZE = 100 * MEGABYTE

@@ -9,6 +9,8 @@ from setuplinks.core.logs import JsonLines
 from tests.integration.gateway.line import HELLO, Line
 from tests.integration.gateway.neighbours import PNG
 
+pytestmark = pytest.mark.one_database
+
 
 async def test_no_key_no_token_and_nothing_of_what_was_said_stands_in_the_log(
     line: Line, caplog: pytest.LogCaptureFixture

@@ -3,8 +3,12 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.integration.gateway.line import HELLO, Line, error_of
 from tests.integration.gateway.neighbours import PNG
+
+pytestmark = pytest.mark.one_database
 
 FORM = "multipart/form-data; boundary=cut"
 TEMPLATE = {

@@ -4,9 +4,13 @@ import hashlib
 import hmac
 import json
 
+import pytest
+
 from tests.integration.gateway.line import HELLO
 from tests.integration.gateway.other_end import Crossing
 from tests.support import sandbox
+
+pytestmark = pytest.mark.one_database
 
 
 def proof_of(token: str) -> str:

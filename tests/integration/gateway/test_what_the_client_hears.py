@@ -11,6 +11,8 @@ from tests.integration.gateway.other_end import Crossing, OtherEnd, crossing_to
 from tests.support.api import Reply
 from tests.support.loopback import bound_socket, port_of
 
+pytestmark = pytest.mark.one_database
+
 ERROR = (
     b'{"error":{"message":"(#131047) Re-engagement message","type":"OAuthException","code":131047,'
     b'"error_data":{"messaging_product":"whatsapp","details":"Message failed \\u2014 24 hours"},"fbtrace_id":"AbC1"}}\n'
