@@ -127,13 +127,13 @@ def _delivery() -> DeliveryPage:
 
 
 def _link() -> LinkPage:
-    told = (
+    told: tuple[tuple[str, dict[str, str], int], ...] = (
         ("created", {"by": "key:3"}, 45), ("opened", {}, 30), ("continued", {"device": "phone, Safari"}, 28),
         ("at_facebook", {"connectionType": "coexistence"}, 28), ("visit_ended", {"code": "cancelled"}, 26),
         ("continued", {"device": "phone, Safari"}, 25), ("permission_granted", {}, 23),
         ("connected", {"number": "+54 9 11 5555-0100"}, 22),
     )  # fmt: skip
-    steps = tuple(StepLine(*step(kind, dict(detail)), _ago(minutes)) for kind, detail, minutes in told)
+    steps = tuple(StepLine(*step(kind, detail), _ago(minutes)) for kind, detail, minutes in told)
     number = NumberLine(4, "+54 9 11 5555-0100", "Clínica San Lucas", State("pass", "Ready"))
     return LinkPage(
         _frame("Links"), "27084656-a36e-4315-b3eb-71c42f79cc70", 1, "Clínica San Lucas", "clinic_001",
