@@ -1,8 +1,8 @@
 """Measures the service against its budgets and prints every row beside its limit.
 
-Run: `python -m benchmarks [--quick] [--only sqlite|postgres] [--part links|traffic]`. Exit code 1 where a deciding row
-(ratio, start time, memory) misses; absolute rates are shown beside a guide and decide nothing. `--quick` leaves out the
-large tables.
+Run: `python -m benchmarks [--quick] [--only sqlite|postgres] [--part links|traffic|gateway]`. Exit code 1 where a
+deciding row (ratio, start time, memory) misses; absolute rates are shown beside a guide and decide nothing. `--quick`
+leaves out the large tables.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import cold, flow, servers, table
+from benchmarks import cold, flow, gateway, servers, table
 from benchmarks.rates import Length, Side, in_turn
 from benchmarks.seeding import Place, seeded
 from benchmarks.table import Row
@@ -42,7 +42,7 @@ class Size:
 
 FULL = Size(100_000, Length(15, 1.0), 10.0, 5, 1_000_000, traffic.FULL)
 QUICK = Size(20_000, Length(6, 0.4), 3.0, 3, 0, traffic.QUICK)
-PARTS = ("links", "traffic")
+PARTS = ("links", "traffic", "gateway")
 
 
 async def measured(folder: Path, server: PostgresServer | None, size: Size, parts: Sequence[str]) -> list[Row]:
@@ -50,6 +50,8 @@ async def measured(folder: Path, server: PostgresServer | None, size: Size, part
     rows = await _links(folder, server, size) if "links" in parts else []
     if "traffic" in parts:
         rows += await traffic.measured(folder / "traffic", server, size.traffic)
+    if "gateway" in parts:
+        rows += await gateway.measured(_made(folder / "gateway"), server, size.length)
     return rows
 
 
@@ -114,7 +116,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="shorter rounds, fewer links, no large tables")
     parser.add_argument("--only", choices=("sqlite", "postgres"))
-    parser.add_argument("--part", choices=PARTS, help="links and pages, or notifications and webhooks; else both")
+    parser.add_argument(
+        "--part", choices=PARTS, help="links and pages, notifications and webhooks, or what goes to Meta; else all"
+    )
     options = parser.parse_args()
     size, began = QUICK if options.quick else FULL, time.perf_counter()
     parts = (options.part,) if options.part else PARTS

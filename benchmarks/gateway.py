@@ -4,24 +4,19 @@ Owns the numbers that are connected for it (by the product's own signup, so that
 requests, and the rows. What the gateway adds is measured alone on one connection, against Meta asked directly; rates
 are taken on 32 connections, in turn. Each message goes from the next of 64 numbers to another person: numbers and pairs
 have limits.
-Run alone: `python -m benchmarks.gateway [--quick] [--only sqlite|postgres]`.
 """
 
-import argparse
 import asyncio
 import contextlib
 import itertools
-import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import aiohttp
-import uvloop
 
-from benchmarks import servers, table
+from benchmarks import servers
 from benchmarks.flow import Flow, Receiver, tenant_listens
 from benchmarks.load import drive
 from benchmarks.proxies import nginx
@@ -30,7 +25,7 @@ from benchmarks.seeding import Place, seeded
 from benchmarks.servers import Server
 from benchmarks.table import Round, Row, cpu_us, percentile, ratio
 from tests.support.ports import reserved_port
-from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.postgres import PostgresServer
 
 WHAT = "gateway, POST messages"
 NUMBERS, FLOWS_AT_ONCE = 64, 16
@@ -189,34 +184,3 @@ async def _keys(session: aiohttp.ClientSession, admin: str, tenant: int, key: st
         after = page["nextCursor"]
     assert len(found) == NUMBERS
     return found
-
-
-FULL, QUICK = Length(15, 1.0), Length(6, 0.4)
-
-
-def made(folder: Path) -> Path:
-    """The folder, which is there now."""
-    folder.mkdir(parents=True)
-    return folder
-
-
-def main() -> int:
-    """Measures the gateway alone; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.gateway", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="shorter rounds")
-    parser.add_argument("--only", choices=("sqlite", "postgres"))
-    options = parser.parse_args()
-    length = QUICK if options.quick else FULL
-    found: list[Row] = []
-    with tempfile.TemporaryDirectory(prefix="setuplinks-bench-", ignore_cleanup_errors=True) as base:
-        if options.only != "postgres":
-            found += uvloop.run(measured(made(Path(base) / "sqlite"), None, length))
-        if options.only != "sqlite":
-            with running_postgres(fsync=True) as server:
-                found += uvloop.run(measured(made(Path(base) / "postgres"), server, length))
-    print(table.drawn(found))
-    return table.exit_code(found)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
