@@ -23,19 +23,12 @@ from setuplinks.webhooks.endpoints import Endpoints
 from setuplinks.webhooks.ledger import health_of
 from setuplinks.webhooks.models import META, Endpoint
 from setuplinks.webhooks.retry import Health
-from setuplinks.webhooks.store import STATE
+from setuplinks.webhooks.store import STATE, STATES, WAITING
 
 LIST = f"{TENANT}/endpoints"
 ONE = f"{LIST}/{{endpointId}}"
 SHOWN = 8
 MOST_COUNTED = 1_000
-WAITING = (
-    "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 "
-    "AND due_at IS NOT NULL LIMIT $3) AS waiting"
-)
-STATES = (
-    "SELECT endpoint_id, failures, failing_since, breaker_until, breaker_step FROM endpoint_state WHERE tenant_id = $1"
-)
 ENABLED = Said("pass", "The endpoint is enabled", "What waited goes on. To send what failed meanwhile, see below.")
 
 

@@ -80,6 +80,14 @@ STATE = (
     "SELECT failures, failing_since, breaker_until, breaker_step, next_due, in_flight FROM endpoint_state "
     "WHERE tenant_id = $1 AND endpoint_id = $2"
 )
+STATES = (
+    "SELECT endpoint_id, failures, failing_since, breaker_until, breaker_step FROM endpoint_state WHERE tenant_id = $1"
+)
+# How many wait for an endpoint; counted up to $3, since there may be very many.
+WAITING = (
+    "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 "
+    "AND due_at IS NOT NULL LIMIT $3) AS waiting"
+)
 # $3 cap, $4 the time from which a freed place may be used, $5 the earliest retry of these results or null
 _AFTER_RESULTS = (
     "next_due = CASE "
