@@ -8,28 +8,11 @@ from typing import Any
 
 import aiohttp
 import pytest
-from jsonschema import Draft202012Validator
 
+from tests.contract.meta_schemas import ID, NATURAL, SENT, SUCCESS, TEXT, TIME, Schema, check, closed, listed
 from tests.integration.sandbox.calls import APP_TOKEN, Customer, Meta, running_meta
 
-Schema = dict[str, Any]
-
-
-def closed(required: list[str], **properties: Schema) -> Schema:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
-
-
-TEXT: Schema = {"type": "string", "minLength": 1}
-ID: Schema = {"type": "string", "pattern": "^[0-9]{5,20}$"}
-NATURAL: Schema = {"type": "integer", "minimum": 0}
-TIME: Schema = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+0000$"}
-SUCCESS = closed(["success"], success={"const": True})
-PAGING = closed(["cursors"], cursors=closed(["before", "after"], before=TEXT, after=TEXT), next=TEXT, previous=TEXT)
 HEALTH_STATES: Schema = {"enum": ["AVAILABLE", "LIMITED", "BLOCKED"]}
-
-
-def listed(row: Schema) -> Schema:
-    return closed(["data"], data={"type": "array", "items": row}, paging=PAGING)
 
 
 EXCHANGE = closed(["access_token"], access_token=TEXT, token_type={"const": "bearer"}, expires_in=NATURAL)
@@ -118,13 +101,6 @@ SUBSCRIPTIONS = closed(
         override_callback_uri=TEXT,
     )},
 )  # fmt: skip
-SENT = closed(
-    ["messaging_product", "contacts", "messages"],
-    messaging_product={"const": "whatsapp"},
-    contacts={"type": "array", "items": closed(["input", "wa_id"], input=TEXT, wa_id=ID)},
-    messages={"type": "array", "items": closed(
-        ["id"], id={"type": "string", "pattern": r"^wamid\."}, message_status=TEXT)},
-)  # fmt: skip
 SYNC = closed(["messaging_product", "request_id"], messaging_product={"const": "whatsapp"}, request_id=TEXT)
 TEMPLATE = closed(
     ["name", "language", "status", "category", "id"],
@@ -169,12 +145,6 @@ ERROR = closed(
         fbtrace_id={"type": "string", "pattern": "^[A-Za-z0-9]+$"},
     ),
 )
-
-
-def check(schema: Schema, answer: Any) -> None:
-    """Fails with every place at which the answer leaves the schema."""
-    wrong = [f"{error.json_path}: {error.message}" for error in Draft202012Validator(schema).iter_errors(answer)]
-    assert wrong == []
 
 
 @pytest.fixture

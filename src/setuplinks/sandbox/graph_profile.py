@@ -107,7 +107,12 @@ async def forget_code(call: GraphCall, _token: Token, number: Number) -> Answer:
 
 async def settings(_call: GraphCall, _token: Token, number: Number) -> Answer:
     """Of calling and storage; what was set, over what a fresh number has."""
-    return {"storage_configuration": {"status": "default"}, **number.own_settings}
+    calling: Answer = {
+        "status": "disabled", "call_icon_visibility": "visible", "ip_addresses": {},
+        "callback_permission_status": "disabled",
+    }  # fmt: skip
+    own = number.own_settings
+    return {"storage_configuration": {"status": "default"}, **own, "calling": calling | own.get("calling", {})}
 
 
 async def change_settings(call: GraphCall, _token: Token, number: Number) -> Answer:

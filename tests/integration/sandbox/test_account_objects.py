@@ -140,7 +140,7 @@ async def test_qr_codes_and_settings_are_remembered(meta: Meta) -> None:
     assert (await meta.graph("GET", path, customer.token)).json["data"] == []
     settings, calling = f"{customer.number}/settings", {"calling": {"status": "ENABLED"}}
     await meta.graph("POST", settings, customer.token, json=calling)
-    assert (await meta.graph("GET", settings, customer.token)).json["calling"] == {"status": "ENABLED"}
+    assert (await meta.graph("GET", settings, customer.token)).json["calling"]["status"] == "ENABLED"
     automation = f"{customer.number}/conversational_automation"
     await meta.graph("POST", automation, customer.token, json={"prompts": ["Hours?"]})
     fields = {"fields": "conversational_automation"}
