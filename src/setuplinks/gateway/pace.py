@@ -172,6 +172,9 @@ def pair_limit(wait: int) -> Refusal:
 
 
 async def _enter(lane: _Lane) -> None:
+    if not lane.under_way.locked():
+        await lane.under_way.acquire()  # there is room: no clock has to be set
+        return
     try:
         async with asyncio.timeout(PATIENCE / SECOND):
             await lane.under_way.acquire()
