@@ -4,8 +4,10 @@ Owns the look-ups and the ids that every passed-on event carries. One WABA may l
 number to one.
 """
 
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from setuplinks.core.db.database import Database
 from setuplinks.customers import store as customers
@@ -13,6 +15,8 @@ from setuplinks.customers.models import Customer
 from setuplinks.meta.notices import Change
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.models import PhoneNumber, Waba, normalized
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,22 @@ class Owner:
         }
 
 
+class Round:
+    """What was looked up once need not be looked up again for the other notifications of one round."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, asyncio.Future[Any]] = {}
+
+    async def once(self, key: Hashable, look: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `look` gives; those who ask for the same at the same time wait for one answer."""
+        if key not in self._found:
+            self._found[key] = asyncio.ensure_future(look())
+        found: T = await asyncio.shield(self._found[key])
+        return found
+
+
 class Owners:
-    """The look-ups; each reads committed state."""
+    """The look-ups; each reads committed state, that of a message's number once in a `Round`."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -77,10 +95,11 @@ class Owners:
         holder = await self.by_display(change.display_phone_number)
         return [] if holder is None else [holder]
 
-    async def of_any(self, change: Change) -> list[Owner]:
+    async def of_any(self, change: Change, round_: Round) -> list[Owner]:
         """By the number where the value names one that somebody holds, by id or as printed; else by the WABA."""
         if change.meta_phone_number_id is not None:
-            holder = await self.of_number(change.meta_phone_number_id)
+            named = change.meta_phone_number_id
+            holder = await round_.once(("number", named), lambda: self.of_number(named))
             if holder is not None:
                 return [holder]
         elif change.display_phone_number is not None:

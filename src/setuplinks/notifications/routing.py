@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -23,7 +24,7 @@ from setuplinks.notifications import store
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.authorisations import Authorisations
 from setuplinks.notifications.history import HistoryProgress
-from setuplinks.notifications.owners import Owner, Owners
+from setuplinks.notifications.owners import Owner, Owners, Round
 from setuplinks.webhooks.models import META, Listener
 from setuplinks.webhooks.service import Audience, Events, MetaChange
 
@@ -109,17 +110,20 @@ class Router:
         """Whether a raw notification may hold a field that changes our rows; a first look, without reading it."""
         return any(mark in body for mark in self._marks)
 
-    async def take(self, changes: list[Change]) -> Handled:
-        """All changes, in Meta's order. Never raises for an item's own fault: that stands in `failures`."""
-        handled = Handled()
+    async def take(self, changes: list[Change], round_: Round | None = None) -> Handled:
+        """All changes, in Meta's order. Never raises for an item's own fault: that stands in `failures`.
+
+        Notifications that are taken together may share a `round_`, where none of them changes what it looks up.
+        """
+        handled, shared = Handled(), round_ or Round()
         for change in changes:
             try:
-                await self._take(change, handled)
+                await self._take(change, handled, shared)
             except Exception as error:
                 handled.failures.append(error)
         return handled
 
-    async def _take(self, change: Change, handled: Handled) -> None:
+    async def _take(self, change: Change, handled: Handled, round_: Round) -> None:
         verb, noticed = self._verbs.get(change.field), False
         if verb is not None:
             owners = await self._owners_of(change)
@@ -129,10 +133,10 @@ class Router:
             noticed = await self._authorisations.heard(change)
             handled.noticed += noticed
         else:
-            owners = await self._owners.of_any(change)
+            owners = await self._owners.of_any(change, round_)
             if change.field in OF_A_NUMBER and change.meta_phone_number_id is not None:
                 owners = [owner for owner in owners if owner.number is not None]
-            await self._tell_all(change, _news(change, owners), handled)
+            await self._tell_all(change, _news(change, owners), handled, round_)
             if change.field == history.FIELD:
                 for owner in owners:
                     await self._history.note(owner, change)
@@ -165,14 +169,14 @@ class Router:
             return error
         return True
 
-    async def _tell_all(self, change: Change, news: list[_News], handled: Handled) -> None:
+    async def _tell_all(self, change: Change, news: list[_News], handled: Handled, round_: Round) -> None:
         """In Meta's order, and many at once: units of one shape share commits."""
         if not news:
             return
         audiences: dict[int, Audience] = {}
-        async with self._db.transaction() as tx:
-            for tenant_id in {one.owner.tenant_id for one in news}:
-                audiences[tenant_id] = await self._events.load(tx, tenant_id)
+        for tenant_id in {one.owner.tenant_id for one in news}:
+            look = partial(self._events.load, self._db, tenant_id)
+            audiences[tenant_id] = await round_.once(("audience", tenant_id), look)
         told = await self._tell_as_sent(audiences, change, news)
         handled.add([True] * len(told))
         # Where an order is kept, they are recorded in Meta's order, too.

@@ -15,12 +15,13 @@ from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem, Unavailable
 from setuplinks.meta.notices import Change, NotificationUnreadable, body_of, changes
 from setuplinks.notifications import store
+from setuplinks.notifications.owners import Round
 from setuplinks.notifications.routing import Handled, Router
 from setuplinks.webhooks.retention import before
 
 CHANNEL = "notifications"
 LEASE = 60 * SECOND
-AT_ONCE = 32
+AT_ONCE = 64
 LARGE = 100_000  # bytes; of such only two are in memory as objects at a time
 RETRY_AFTER = (1 * SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE)
 MOST_TRIES = 20  # of one that never comes back from being handled: it may be what ends the process
@@ -52,31 +53,32 @@ class NotificationRunner:
         # What changes an account is taken in the order of its arrival; messages need none, and are many.
         in_order = [row for row in rows if self._router.changes_something(row["body"])]
         ids = {row["id"] for row in in_order}
-        others = (self._handle(row) for row in rows if row["id"] not in ids)
+        shared = None if in_order else Round()
+        others = (self._handle(row, shared) for row in rows if row["id"] not in ids)
         await asyncio.gather(self._one_by_one(in_order), *others)
         return len(rows) + await self._drop(now)
 
     async def _one_by_one(self, rows: list[Row]) -> None:
         for row in rows:
-            await self._handle(row)
+            await self._handle(row, None)
 
-    async def _handle(self, row: Row) -> None:
+    async def _handle(self, row: Row, shared: Round | None) -> None:
         try:
             if len(row["body"]) > LARGE:
                 async with self._large:
-                    await self._take(row)
+                    await self._take(row, shared)
             else:
-                await self._take(row)
+                await self._take(row, shared)
         except Problem as error:  # the database is away: the lease ends by itself
             act(log, "notification.put_off", logging.WARNING, notification=row["id"], why=error.code)
 
-    async def _take(self, row: Row) -> None:
+    async def _take(self, row: Row, shared: Round | None) -> None:
         started = self._clock.now()
         if row["tries"] > MOST_TRIES:
             await self._end(row, "failed", "never came to an end")
             return
         try:
-            handled = await self._router.take(changes(bytes(row["body"])))
+            handled = await self._router.take(changes(bytes(row["body"])), shared)
         except NotificationUnreadable as error:
             await self._end(row, "failed", str(error))
             return

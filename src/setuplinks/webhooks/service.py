@@ -87,10 +87,10 @@ class Events:
     def __init__(self, db: Database, vault: Vault, clock: Clock) -> None:
         self._db, self._vault, self._clock = db, vault, clock
 
-    async def load(self, tx: Unit, tenant_id: int) -> Audience:
-        """Reads the tenant's enabled endpoints and its sealer; before `emit`, in the same unit."""
+    async def load(self, tx: Unit | Database, tenant_id: int) -> Audience:
+        """Reads the tenant's enabled endpoints and its sealer; before `emit`, in the same unit or right before it."""
         sealer = await self._vault.tenant(tenant_id)
-        rows = await tx.all(store.LISTENERS, tenant_id)
+        rows = await (tx.all if isinstance(tx, Unit) else tx.few)(store.LISTENERS, tenant_id)
         return Audience(tenant_id, tuple(Listener.of(row) for row in rows), sealer)
 
     def emit(
