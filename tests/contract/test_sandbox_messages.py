@@ -3,6 +3,7 @@
 Closed on purpose, as in `test_sandbox_answers`.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -80,13 +81,13 @@ TOLD = closed(
 )  # fmt: skip
 
 
-async def test_what_belongs_to_a_number_answers_as_documented() -> None:
-    async with running_meta() as meta:
-        await around_a_number(meta)
+@pytest.fixture
+async def meta() -> AsyncIterator[Meta]:
+    async with running_meta() as running:
+        yield running
 
 
-async def around_a_number(meta: Meta) -> None:
-    """Profile, blocked users, QR codes and flows, each held against its schema."""
+async def test_what_belongs_to_a_number_answers_as_documented(meta: Meta) -> None:
     customer = await meta.connect()
 
     async def ask(method: str, edge: str, **body: Any) -> Any:
