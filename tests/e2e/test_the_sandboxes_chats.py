@@ -3,6 +3,7 @@
 import pytest
 from playwright.async_api import Browser, expect
 
+from tests.e2e.person import SLOW_MS
 from tests.integration.sandbox.calls import running_meta
 from tests.integration.sandbox.phones import ANA, ready
 
@@ -18,13 +19,13 @@ async def test_somebody_writes_and_sees_the_answer_appear(browser: Browser, widt
         await page.get_by_role("button", name="Take this phone").click()
         await page.get_by_label("Message", exact=True).fill("¿Están abiertos?")
         await page.get_by_label("Message", exact=True).press("Enter")
-        await expect(page.get_by_text("Within the 24 hours")).to_be_visible()
+        await expect(page.get_by_text("Within the 24 hours")).to_be_visible(timeout=SLOW_MS)
         chat = page.get_by_role("list", name="Messages")
-        await expect(chat.get_by_text("¿Están abiertos?")).to_be_visible()
+        await expect(chat.get_by_text("¿Están abiertos?")).to_be_visible(timeout=SLOW_MS)
         body = {"messaging_product": "whatsapp", "to": ANA, "text": {"body": "Sí, hasta las seis."}}
         assert (await meta.graph("POST", f"{customer.number}/messages", customer.token, json=body)).status == 200
-        await expect(chat.get_by_text("Sí, hasta las seis.")).to_be_visible(timeout=30_000)
+        await expect(chat.get_by_text("Sí, hasta las seis.")).to_be_visible(timeout=SLOW_MS)
         await page.get_by_role("button", name="Read 1 message").click()
-        await expect(chat.get_by_text("✓✓ read")).to_be_visible()
+        await expect(chat.get_by_text("✓✓ read")).to_be_visible(timeout=SLOW_MS)
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         await context.close()
