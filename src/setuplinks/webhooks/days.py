@@ -36,11 +36,12 @@ _MADE = (
 # A table is locked, or waited for, or its default partition is read under the lock, for a moment only, since everybody
 # else waits behind that.
 _ALONE = (
-    "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '3s'; "
+    "SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '5s'; "
     "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7268417310); PERFORM set_config('lock_timeout', '100ms', true); "
     "{step} END $$"
 )
-# ATTACH, unlike CREATE TABLE … PARTITION OF, lets the table be read and written meanwhile.
+# ATTACH, unlike CREATE TABLE … PARTITION OF, lets the table be read and written meanwhile. A row of that day that was
+# on its way to the default partition is refused then, as DatabaseBusy, and its unit is sent again.
 _MAKE = (
     "IF to_regclass('{name}') IS NULL "
     "AND NOT EXISTS (SELECT 1 FROM {table}_default WHERE {key} >= '{first}' AND {key} < '{end}') THEN "

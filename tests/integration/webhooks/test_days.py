@@ -16,12 +16,16 @@ from setuplinks.core.ids import uuid7
 from setuplinks.migrations.schema import metadata
 from setuplinks.webhooks import store
 from setuplinks.webhooks.days import Days
-from setuplinks.webhooks.retention import DAILY, KEYS, Retention, kept_days
+from setuplinks.webhooks.retention import DAILY, KEYS, Retention, before, kept_days
 from tests.support.instants import TEST_BEGINS
 from tests.support.postgres import PostgresServer
 
 KEPT = kept_days(message_days=1, attempt_days=2, event_days=3)
 TENANT = 7
+WAITING = (
+    "SELECT count(*) FROM pg_locks WHERE NOT granted "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @dataclass
@@ -204,6 +208,24 @@ async def test_where_rows_of_today_came_before_its_partition_they_stay_where_the
     archive.clock.advance(2 * DAY)
     await retention.run_once()
     assert await archive.ids("event") == {next_day}
+
+
+async def test_a_row_that_is_on_its_way_while_its_day_is_made_arrives(archive: Archive) -> None:
+    other, look = await asyncpg.connect(archive.url), await asyncpg.connect(archive.url)
+    making = other.transaction()
+    await making.start()
+    await other.execute("CREATE TABLE event_d20260518 (LIKE event INCLUDING ALL)")
+    today, tomorrow = (before(TEST_BEGINS // DAY * DAY + number * DAY) for number in (0, 1))
+    await other.execute(
+        f"ALTER TABLE event ATTACH PARTITION event_d20260518 FOR VALUES FROM ('{today}') TO ('{tomorrow}')"
+    )
+    writing = asyncio.create_task(archive.write())
+    while not await look.fetchval(WAITING):  # noqa: ASYNC110 - the server tells nobody
+        await asyncio.sleep(0.005)
+    await making.commit()
+    assert await archive.home("event", await writing) == "event_d20260518"
+    await other.close()
+    await look.close()
 
 
 async def test_a_day_that_a_killed_process_had_only_detached_is_dropped(archive: Archive) -> None:

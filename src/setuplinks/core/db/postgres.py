@@ -48,7 +48,7 @@ DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, Timeout
 
 def problem_of(error: Exception) -> Problem:
     """What a caller is told of an error of the server's or the driver's."""
-    if isinstance(error, _BUSY):
+    if isinstance(error, _BUSY) or _moved(error):
         return DatabaseBusy("The database was busy with a change to the same rows.")
     if isinstance(error, TimeoutError):
         return DatabaseAway("The database did not answer in time.")
@@ -59,6 +59,11 @@ def problem_of(error: Exception) -> Problem:
     if refused or (isinstance(error, asyncpg.PostgresError) and not isinstance(error, _AWAY)):
         return StatementFailed(f"The database refused a statement: {_first_line(error)}.")
     return DatabaseAway(f"The database is away: {_first_line(error)}.")
+
+
+def _moved(error: Exception) -> bool:
+    """True where a row was on its way to one partition while another was made for it: the same write finds that one."""
+    return isinstance(error, asyncpg.CheckViolationError) and error.constraint_name is None
 
 
 def where(url: str) -> str:
