@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from setuplinks.core import wire
-from setuplinks.core.clock import DAY
+from setuplinks.core.clock import DAY, MINUTE
 from setuplinks.core.db.database import Database
 from setuplinks.core.problems import NotFound, Problem
 from setuplinks.customers import store as customers
@@ -137,7 +137,7 @@ class EndpointPages:
                 DISABLED.get(endpoint.disabled_reason or "", "It was disabled."),
             ),
             await self._facts(endpoint, viewer), await self._log.latest(tenant_id, endpoint, SHOWN),
-            face.field(since), face.field(viewer.now - DAY), face.field(viewer.now), typed or {},
+            face.field(since), face.field(viewer.now - DAY), face.field(viewer.now + MINUTE), typed or {},
         )  # fmt: skip
         return self._answers.page(page, status)
 

@@ -20,7 +20,7 @@ from setuplinks.dashboard.answers import Answers
 from setuplinks.dashboard.asked import PAGE, Asked
 from setuplinks.dashboard.link_views import LinkLine, LinkPage, LinksPage, Matter, NumberLine, StepLine
 from setuplinks.dashboard.views import Said
-from setuplinks.dashboard.words import CONNECTIONS, NUMBER_STATES, PHASE_WORDS, WHO, State, link_state, step
+from setuplinks.dashboard.words import NUMBER_STATES, PHASE_WORDS, TYPES, WHO, State, link_state, step
 from setuplinks.provisioning.service import Provisionings
 from setuplinks.setup_links import lists
 from setuplinks.setup_links.codes import CODES
@@ -100,7 +100,7 @@ class LinkPages:
             viewer.frame("Links", said), link.id, link.customer_id,
             None if customer is None else customer["name"], None if customer is None else customer["external_id"],
             _state(link, now), link.purpose,
-            " or ".join(CONNECTIONS.get(one, one) for one in link.connection_types), link.created_at, link.expires_at,
+            " or ".join(TYPES.get(one, one) for one in link.connection_types), link.created_at, link.expires_at,
             made.url if viewer.may_change and link.is_open(now) else None,
             tuple(_timeline(link, steps, phase)), _matter(link, phase), await self._numbers(link),
             tuple(link.warnings), viewer.may_change and link.is_open(now),

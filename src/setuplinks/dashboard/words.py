@@ -14,6 +14,7 @@ from setuplinks.setup_links.machine import Phase
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 NEEDS = {"pin": "Needs a PIN", "choose_number": "Needs a choice", "no_number": "Needs a number"}
 CONNECTIONS = {"coexistence": "keeps the WhatsApp app", "dedicated": "a number of its own"}
+TYPES = {"coexistence": "one that keeps the WhatsApp app", "dedicated": "a number of its own"}
 WHO = {
     "customer": "the customer’s turn",
     "tenant": "your turn",
