@@ -137,8 +137,8 @@ def _link() -> LinkPage:
     number = NumberLine(4, "+54 9 11 5555-0100", "Clínica San Lucas", State("pass", "Ready"))
     return LinkPage(
         _frame("Links"), "27084656-a36e-4315-b3eb-71c42f79cc70", 1, "Clínica San Lucas", "clinic_001",
-        State("pass", "Connected"), "connect", "one that keeps the WhatsApp app", _ago(45), NOW + 7 * DAY, None, steps, None,
-        (number,), (), False,
+        State("pass", "Connected"), "connect", "one that keeps the WhatsApp app", _ago(45), NOW + 7 * DAY, None, steps,
+        None, (number,), (), False,
     )  # fmt: skip
 
 
