@@ -122,6 +122,7 @@ class Settings(BaseModel):
     rate_sign_ins: int = Field(5, ge=0, description="Wrong operator keys a minute and address; 0 is off.")
     rate_api: int = Field(0, ge=0, description="API requests a minute and key; 0 is off.")
 
+    # PostgreSQL keeps a row until the last one of its day is as old.
     retention_messages: int = Field(7, ge=1, description="Days that message payloads are kept.")
     retention_events: int = Field(90, ge=1, description="Days that events are kept.")
     retention_attempts: int = Field(30, ge=1, description="Days that delivery attempts are kept.")
