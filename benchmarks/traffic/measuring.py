@@ -37,6 +37,8 @@ class Size:
 FULL = Size(Length(10, 1.0), 8, 8_000, 2.0, 200, 20.0, (2, 4), 10_000_000)
 QUICK = Size(Length(5, 0.5), 4, 3_000, 0.7, 60, 6.0, (), 0)
 
+SEEDED = 2_000
+
 
 class Bench:
     """One database, the receiver and the raw loop beside it."""
@@ -66,7 +68,8 @@ class Bench:
     async def _scene(self, name: str) -> Scene:
         hooks = [f"http://127.0.0.1:{self._port}/hooks"] * seeding.TENANTS
         scene = await seeding.made(self._folder / name, self._server, hooks)
-        await seeding.deliveries(scene, 1_000)
+        await seeding.deliveries(scene, SEEDED)
+        await seeding.handled(scene, SEEDED)
         await seeding.analysed(scene)
         return scene
 
@@ -89,6 +92,8 @@ class Bench:
     async def _fair(self) -> Row:
         hooks = fairness.hooks(self._port, reserved_port())
         scene = await seeding.made(self._folder / "fair", self._server, hooks)
+        await seeding.handled(scene, SEEDED)
+        await seeding.analysed(scene)
         async with self._through(scene, 1) as way:
             return rows.fair(self._dialect, await fairness.measured(way, self._size.fair_seconds))
 

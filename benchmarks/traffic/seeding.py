@@ -47,6 +47,8 @@ NUMBER = (
 HELD = ("meta_phone_number_id", "tenant_id", "customer_id", "phone_id", "meta_waba_id")
 EVENT = ("tenant_id", "id", "type", "created_at")
 MESSAGE = ("tenant_id", "event_id", "body")
+READ = ("id", "received_at", "body_hash", "body", "status", "handled_at")
+ITEM = ("tenant_id", "hash", "event_id", "created_at")
 DELIVERY = ("tenant_id", "id", "endpoint_id", "event_id", "event_type", "status", "due_at", "created_at")
 
 
@@ -154,6 +156,16 @@ async def deliveries(scene: Scene, count: int) -> str:
         parcels.append((line.tenant, ids.uuid7(now), line.endpoint, event, TYPE, "pending", now, now))
     await fill(scene, [("event", EVENT, events), ("message_payload", MESSAGE, bodies), ("delivery", DELIVERY, parcels)])
     return first
+
+
+async def handled(scene: Scene, count: int) -> None:
+    """So many notifications that were read before: an empty table's plan walks through all that comes after."""
+    now = SystemClock().now()
+    named = [ids.uuid7(now) for _ in range(count)]
+    tenants_ids = itertools.cycle([line.tenant for line in scene.lines])
+    read = [(one, now, ids.digest(one), b"", "handled", now) for one in named]
+    items = [(tenant, ids.digest(one), one, now) for tenant, one in zip(tenants_ids, named, strict=False)]
+    await fill(scene, [("notification", READ, read), ("notification_item", ITEM, items)])
 
 
 async def released(scene: Scene) -> None:
