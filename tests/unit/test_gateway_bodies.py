@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from starlette.types import Message
 
@@ -51,6 +51,7 @@ anywhere = st.lists(st.integers(0, 10_000_000), max_size=12)
 END = b"--cut--\r\n"
 
 
+@settings(max_examples=30)
 @given(anywhere)
 def test_the_key_is_cut_out_and_every_other_byte_goes_on(cuts: list[int]) -> None:
     rest = part("messaging_product", b"whatsapp") + part("file", FILE, "a.mp4") + END
@@ -60,6 +61,7 @@ def test_the_key_is_cut_out_and_every_other_byte_goes_on(cuts: list[int]) -> Non
     assert body.stream is None or body.stream.length == len(rest)
 
 
+@settings(max_examples=30)
 @given(anywhere, st.sampled_from(["method", "ids", "batch", "access_token", "fields", " ids", "ids[0]"]))
 def test_a_part_behind_the_file_that_may_not_be_there_is_seen(cuts: list[int], name: str) -> None:
     long = FILE + bytes(SMALL_FILE)
@@ -74,6 +76,7 @@ def test_a_part_behind_the_file_that_may_not_be_there_is_seen(cuts: list[int], n
     assert seen
 
 
+@settings(max_examples=30)
 @given(anywhere)
 def test_names_in_the_file_itself_are_no_parts(cuts: list[int]) -> None:
     file = FILE + b'\r\n--cu\r\nContent-Disposition: form-data; name="method"\r\n\r\n--' + FILE

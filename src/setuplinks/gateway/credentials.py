@@ -36,19 +36,22 @@ class Credentials:
     def __init__(self, db: Database, clock: Clock, vault: Vault, app_secret: Secret) -> None:
         self._db, self._clock, self._vault, self._app_secret = db, clock, vault, app_secret
         self._kept: dict[tuple[int, int], Credential] = {}
-        self._dead: dict[tuple[int, int], tuple[int, str]] = {}
+        self._dead: dict[tuple[int, int], tuple[int, str, int]] = {}
         self._era = 0
 
     def forget(self) -> None:
-        """Drops what is kept. What Meta said of a token stays known until there is another one."""
+        """Drops what is kept. What Meta has just said of a token stays: the database may not know it yet."""
         self._era += 1
         self._kept.clear()
 
     def bury(self, credential: Credential, reason: str) -> None:
-        """Meta said that this token is dead: nobody asks with it again, whatever the database knows yet."""
+        """Meta said that this token is dead: nobody asks with it again until the database has surely been told. From
+        then on the database's word counts, since a look at the account may find the token well after all."""
         if len(self._dead) >= MOST:
             self._dead.clear()
-        self._dead[credential.tenant_id, credential.waba_id] = credential.version, reason
+        self._dead[credential.tenant_id, credential.waba_id] = (
+            credential.version, reason, self._clock.now() + KEPT_FOR,
+        )  # fmt: skip
         self._kept.pop((credential.tenant_id, credential.waba_id), None)
 
     async def of(self, tenant_id: int, waba_id: int) -> Credential | None:
@@ -64,7 +67,7 @@ class Credentials:
             return None
         sealer = await self._vault.tenant(tenant_id)
         token = Secret(sealer.open(row["token"], "credential", waba_id, "token").decode())
-        dead = self._dead_for(place, row["version"]) or (row["dead"] if not row["alive"] else None)
+        dead = self._buried(place, row["version"], now) or (row["dead"] if not row["alive"] else None)
         found = Credential(
             tenant_id, waba_id, row["version"], token, appsecret_proof(self._app_secret, token), dead, now
         )  # fmt: skip
@@ -74,11 +77,11 @@ class Credentials:
             self._kept[place] = found
         return found
 
-    def _dead_for(self, place: tuple[int, int], version: int) -> str | None:
+    def _buried(self, place: tuple[int, int], version: int, now: int) -> str | None:
         buried = self._dead.get(place)
         if buried is None:
             return None
-        if buried[0] == version:
+        if buried[0] == version and 0 < buried[2] - now <= KEPT_FOR:
             return buried[1]
         del self._dead[place]
         return None

@@ -1,5 +1,8 @@
 """Meta says 190 once: the number is cut off with a way back, nobody asks with that token again, a reconnect heals."""
 
+import asyncio
+
+from setuplinks.core.clock import SECOND
 from tests.integration.gateway.line import Line, error_of
 from tests.integration.provisioning.standing import DISCONNECTED, RECONNECTED
 from tests.support.customer import Customer
@@ -43,11 +46,24 @@ async def test_the_tenant_is_told_with_a_way_back_and_after_it_all_goes_on_by_it
 
 async def test_one_event_is_told_however_many_calls_meet_the_dead_token(line: Line) -> None:
     await kill(line)
-    for _ in range(3):
-        await line.send()
-        line.standing.service.parts.gateway.forget()
+    replies = await asyncio.gather(*(line.send() for _ in range(8)))
+    assert {reply.status for reply in replies} == {401}
     await line.standing.service.drain()
     assert len(line.standing.inbox.of_type(DISCONNECTED)) == 1
+
+
+async def test_a_token_that_a_look_at_the_account_finds_well_is_used_again(line: Line) -> None:
+    await kill(line)
+    await line.send()
+    standing = line.standing
+    disconnects, waba_id = standing.service.parts.disconnects, (await standing.shown())["wabaId"]
+    await standing.service.db.unit(disconnects.bring_back, standing.tenant.id, waba_id, "token_expired")
+    await standing.service.sandbox.forget_calls()
+    await line.send()
+    assert await line.met() == [], "what Meta has just said counts for half a minute"
+    standing.service.clock.advance(31 * SECOND)
+    await line.send()
+    assert [call["call"] for call in await line.met()] == ["messages"]
 
 
 async def test_an_error_that_passes_and_one_of_another_kind_cut_nothing_off(line: Line) -> None:
