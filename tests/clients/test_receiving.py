@@ -122,12 +122,14 @@ async def test_a_clients_own_handler_hears_and_answers(
         moved = await acme.api.patch(f"/admin/webhook-endpoints/{endpoint_id}", {"url": handler.url})
         assert moved.status == 200, moved.body
         await through.ana_writes("¿Están abiertos? ☎")
-        told = await until_told(service, handler)
+        # The answer's statuses may be told while the handler that answers is still at its last line.
+        words = [await until_told(service, handler) for _ in range(3)]
+        [told] = [word for word in words if "heard" in word]
         assert (told["heard"], told["from"]) == ("¿Están abiertos? ☎", ANA)
         [answer] = await through.ana_has()
         assert (answer["id"], answer["content"]["body"]) == (told["answered"], "You said: ¿Están abiertos? ☎")
-        statuses = [await until_told(service, handler) for _ in range(2)]
-        assert {(one["status"], one["id"]) for one in statuses} == {("sent", answer["id"]), ("delivered", answer["id"])}
+        statuses = {(word["status"], word["id"]) for word in words if "status" in word}
+        assert statuses == {("sent", answer["id"]), ("delivered", answer["id"])}
 
 
 async def until_told(service: RunningService, handler: Handler) -> dict[str, Any]:
