@@ -7,7 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from benchmarks import table
+from benchmarks import gateway, table
 from benchmarks.bare import Bare
 from benchmarks.table import Round, Row
 from setuplinks.core.clock import ManualClock
@@ -58,6 +58,23 @@ def test_a_route_that_slows_down_on_large_tables_fails_the_run() -> None:
     kept = table.kept("create", "PostgreSQL", rounds(850), rounds(1000), 1_000_000)
     lost = table.kept("create", "PostgreSQL", rounds(750), rounds(1000), 1_000_000)
     assert (table.exit_code([kept]), table.exit_code([kept, lost])) == (0, 1)
+
+
+def through(gateway_rate: float, gateway_time: float) -> list[Row]:
+    """The gateway's rows: alone each way takes so long, with others it manages so many."""
+    alone = {"gateway": rounds(1, time=gateway_time), "aiohttp": rounds(1, time=0.0005), "Meta": rounds(1, time=0.0001)}
+    return gateway.rows("SQLite", alone, {"gateway": rounds(gateway_rate), "aiohttp": rounds(1000)})
+
+
+@pytest.mark.parametrize(("rate", "time", "code"), [(510, 0.0015, 0), (490, 0.0015, 1), (510, 0.0017, 1)])
+def test_a_gateway_that_adds_too_much_fails_the_run(rate: float, time: float, code: int) -> None:
+    assert table.exit_code(through(rate, time)) == code
+
+
+def test_what_the_gateway_adds_is_told_without_metas_own_time() -> None:
+    adds, _, absolute = through(700, 0.0012)
+    assert adds.figure == "p50 1.10 ms (p50 of aiohttp 0.40)"
+    assert absolute.limit == "nginx is not here"
 
 
 def test_the_table_has_each_row_beside_its_limit_and_verdict() -> None:

@@ -1,6 +1,7 @@
 """The guides' samples run: verifiers against signatures made by our own code, requests against the running service.
 
-Node runs where it is found, PHP likewise; where one is missing, its samples are held against the steps of the rule.
+Node is the one of this environment. PHP runs where it is found; where it is missing, its samples are held against the
+steps of the rule.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ from setuplinks.setup_links.codes import CODES
 from setuplinks.tenants.redirects import OURS, signed_redirect
 from setuplinks.walk import Wishes, walk
 from setuplinks.webhooks import signing
+from tests.support.node import NODE
 from tests.support.service import RunningService, Tenant, running_service
 
 GUIDE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "integrate.md"
@@ -259,7 +261,7 @@ STEPS = {
 
 def answers_of(tmp_path: Path, program: str, sample: str, script: str, cases: list[Case]) -> list[Any] | None:
     """What the sample answers for the cases; None where the program is not on this machine."""
-    found = shutil.which(program)
+    found = str(NODE) if program == "node" else shutil.which(program)
     if found is None:
         return None
     (tmp_path / sample).write_text(samples()[sample], encoding="utf-8")
