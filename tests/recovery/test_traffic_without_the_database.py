@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.open import POOL_SIZE, open_database
 from setuplinks.core.db.shared_commits import SHARE
 from setuplinks.core.problems import Problem
+from setuplinks.notifications.runner import AWAY_PAUSE
 from setuplinks.notifications.store import ADD_DELETION
 from tests.integration.notifications.conftest import Connected, connect
 from tests.support import notices
@@ -22,9 +24,9 @@ from tests.support.service import running_service
 from tests.support.tcp_proxy import TcpProxy, running_proxy
 
 RECEIVED = "whatsapp.message.received"
-COMMAND_SECONDS = 0.5  # in production 10: so long a statement waits on a network that says nothing
+COMMAND_SECONDS = 2.0  # in production 10: so long a statement waits on a network that says nothing
 AT_ONCE = 40  # more than the connections of one process
-COMES_BACK_SECONDS = 20.0
+COMES_BACK_SECONDS = 30.0
 
 
 @dataclass
@@ -33,6 +35,7 @@ class Traffic:
 
     connected: Connected
     way: TcpProxy
+    database: str
     accepted: list[str]
     count: int = 0
 
@@ -50,11 +53,19 @@ class Traffic:
         """So many at once; the answers."""
         return Counter(await asyncio.gather(*(self.tell() for _ in range(AT_ONCE))))
 
-    async def until_accepted(self) -> None:
-        """Returns once Meta is answered with 200 again; until then nothing but 503."""
+    async def until_accepted(self) -> int:
+        """Returns once Meta is answered with 200 again; until then nothing but 503, which are counted."""
+        refused = 0
         async with asyncio.timeout(COMES_BACK_SECONDS):
             while (status := await self.tell()) != 200:
                 assert status == 503
+                refused += 1
+        return refused
+
+    async def open_all_connections(self) -> None:
+        """Uses so many at once that the pool is full."""
+        db = self.connected.service.db
+        await asyncio.gather(*(db.read("SELECT pg_sleep(0.1)") for _ in range(POOL_SIZE)))
 
     async def all_arrived(self) -> bool:
         """Everything that was accepted has reached the tenant, each under one id."""
@@ -93,7 +104,7 @@ async def traffic(
                 service, acme, clinic["id"], inbox, played["wabaIds"][0], number["metaPhoneNumberId"],
                 number["displayPhoneNumber"], number["id"],
             )  # fmt: skip
-            yield Traffic(connected, way, [])
+            yield Traffic(connected, way, url.rpartition("/")[2], [])
         await asyncio.wait_for(db.close(), 10)
     postgres_server.drop_database(url)
 
@@ -111,14 +122,30 @@ async def test_postgresql_is_killed_and_comes_back(traffic: Traffic, postgres_se
 
 
 async def test_one_of_postgresqls_processes_is_killed(traffic: Traffic, postgres_server: PostgresServer) -> None:
-    assert await traffic.tell_many() == {200: AT_ONCE}
+    await traffic.tell_many()
     assert postgres_server.kill_a_backend()
     await traffic.until_accepted()
     assert await traffic.all_arrived()
 
 
+async def test_what_was_in_hand_is_taken_up_again_after_a_second_and_not_after_its_lease(
+    traffic: Traffic, postgres_server: PostgresServer
+) -> None:
+    service = traffic.connected.service
+    assert await traffic.tell() == 200
+    holder = await asyncpg.connect(postgres_server.url(traffic.database))
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE message_payload IN SHARE ROW EXCLUSIVE MODE")  # nothing is told
+        await service.drain()
+        assert traffic.connected.inbox.of_type(RECEIVED) == []
+    await holder.close()
+    service.clock.advance(AWAY_PAUSE)
+    assert await traffic.all_arrived()
+    assert [tries for _, tries in await traffic.connected.states()] == [1]
+
+
 async def test_a_network_that_says_nothing_is_given_up_after_the_time_of_a_command(traffic: Traffic) -> None:
-    assert await traffic.tell_many() == {200: AT_ONCE}
+    await traffic.tell_many()
     traffic.way.go_silent()
     async with asyncio.timeout(COMES_BACK_SECONDS):
         assert await traffic.tell_many() == {503: AT_ONCE}
@@ -138,7 +165,7 @@ async def test_what_waits_behind_a_silent_network_does_not_wait_its_turn(traffic
             return type(problem).__name__
         return "committed"
 
-    await asyncio.gather(*(db.read("SELECT pg_sleep(0.1)") for _ in range(POOL_SIZE)))  # all connections are open
+    await traffic.open_all_connections()
     traffic.way.go_silent()
     before = traffic.way.accepted
     async with asyncio.timeout(COMES_BACK_SECONDS):
@@ -150,15 +177,15 @@ async def test_what_waits_behind_a_silent_network_does_not_wait_its_turn(traffic
 
 
 async def test_connections_that_a_firewall_forgot_are_all_given_up_with_the_first(traffic: Traffic) -> None:
-    assert await traffic.tell_many() == {200: AT_ONCE}
+    await traffic.tell_many()
+    await traffic.open_all_connections()
     traffic.way.forget()
-    await traffic.tell()
-    assert await traffic.tell() == 200
+    assert await traffic.until_accepted() < POOL_SIZE / 2  # one is enough; one for each would be ten
     assert await traffic.all_arrived()
 
 
 async def test_a_network_that_is_cut_refuses_at_once(traffic: Traffic) -> None:
-    assert await traffic.tell_many() == {200: AT_ONCE}
+    await traffic.tell_many()
     traffic.way.cut()
     assert await traffic.tell_many() == {503: AT_ONCE}
     traffic.way.pass_on()

@@ -20,12 +20,13 @@ from setuplinks.notifications.routing import Handled, Router
 from setuplinks.webhooks.retention import before
 
 CHANNEL = "notifications"
-LEASE = 60 * SECOND
+LEASE = 30 * SECOND
 AT_ONCE = 64
 LARGE = 100_000  # bytes; of such only two are in memory as objects at a time
 RETRY_AFTER = (1 * SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE)
 MOST_TRIES = 20  # of one that never comes back from being handled: it may be what ends the process
 ITEMS_KEPT = 8 * DAY  # a day longer than Meta sends an item again
+AWAY_PAUSE = SECOND  # before what the database's absence has interrupted is taken up again
 SOONEST_LOOK, LATEST_LOOK = 2 * SECOND, 10 * MINUTE
 LOOK_EVERY = HOUR
 SLICE = 1_000
@@ -44,9 +45,11 @@ class NotificationRunner:
         self._db, self._clock, self._router, self._days = db, clock, router, days
         self._large = asyncio.Semaphore(2)
         self._dropped_at: int | None = None
+        self._interrupted: list[Row] = []
 
     async def run_once(self) -> int:
         """Takes what is due, at most `AT_ONCE`; how many were handled, or dropped."""
+        await self._let_go()
         now = self._clock.now()
         rows = await self._db.claim(store.CLAIM, now, now + LEASE, AT_ONCE)
         rows = sorted(rows, key=lambda row: str(row["id"]))
@@ -69,8 +72,18 @@ class NotificationRunner:
                     await self._take(row, shared)
             else:
                 await self._take(row, shared)
-        except Problem as error:  # the database is away: the lease ends by itself
+        except Problem as error:
             act(log, "notification.put_off", logging.WARNING, notification=row["id"], why=error.code)
+            if isinstance(error, Unavailable):  # anything else waits for the end of its lease
+                self._interrupted.append(row)
+
+    async def _let_go(self) -> None:
+        """Gives back what the database's absence has interrupted, once it answers again; its lease would be longer."""
+        while self._interrupted:
+            row = self._interrupted[-1]
+            async with self._db.transaction() as tx:
+                tx.add(store.LET_GO, row["id"], row["tries"], self._clock.now() + AWAY_PAUSE)
+            self._interrupted.pop()
 
     async def _take(self, row: Row, shared: Round | None) -> None:
         started = self._clock.now()

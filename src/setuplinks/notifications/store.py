@@ -36,6 +36,11 @@ END = (
 AGAIN = (
     "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5 WHERE id = $1 AND tries = $2"
 )
+# A try that the database's absence has ended does not count.
+LET_GO = (
+    "UPDATE notification SET due_at = $3, lease_until = NULL, tries = tries - 1 "
+    "WHERE id = $1 AND tries = $2 AND due_at IS NOT NULL"
+)
 # $6 what is left of the body: empty where all of it was told, for the events hold it from then on.
 END_WITH = (
     "UPDATE notification SET status = $3, handled_at = $4, last_error = $5, due_at = NULL, lease_until = NULL, "
