@@ -23,6 +23,9 @@ AHEAD = 2
 """Days that are made after today's: so long may all workers be away before rows go to the default partition."""
 LOOK_EVERY = HOUR
 TRY_AGAIN = MINUTE
+MOST = 1 << 30
+"""Bytes of a default partition that is read under its lock, for about a second; a table with more gets no more days,
+as if it were not split."""
 
 _NAME = re.compile(rf"({'|'.join(DAILY)})_d(\d{{8}})", re.ASCII)
 _MADE = (
@@ -43,6 +46,8 @@ _ALONE = (
 # ATTACH, unlike CREATE TABLE … PARTITION OF, lets the table be read and written meanwhile. A row of that day that was
 # on its way to the default partition is refused then, as DatabaseBusy, and its unit is sent again.
 _MAKE = (
+    "IF pg_relation_size('{table}_default') > {most} THEN "
+    "RAISE EXCEPTION 'too many rows stand in {table}_default to look through them'; END IF; "
     "IF to_regclass('{name}') IS NULL "
     "AND NOT EXISTS (SELECT 1 FROM {table}_default WHERE {key} >= '{first}' AND {key} < '{end}') THEN "
     "CREATE TABLE {name} (LIKE {table} INCLUDING ALL); "
@@ -72,10 +77,10 @@ class Day:
         """Its partition: `event_d20260518`."""
         return f"{self.table}_d{self.date}"
 
-    def statement(self, step: str) -> str:
+    def statement(self, step: str, most: int) -> str:
         """SQL that makes, detaches or drops it."""
         first, end = before(self.begins), before(self.begins + DAY)
-        asked = step.format(name=self.name, table=self.table, key=KEYS[self.table], first=first, end=end)
+        asked = step.format(name=self.name, table=self.table, key=KEYS[self.table], first=first, end=end, most=most)
         return _ALONE.format(step=asked)
 
 
@@ -89,8 +94,8 @@ class Days:
     name = "days"
     channel = "days"
 
-    def __init__(self, db: Database, clock: Clock, kept: Mapping[str, int]) -> None:
-        self._db, self._clock, self._kept = db, clock, kept
+    def __init__(self, db: Database, clock: Clock, kept: Mapping[str, int], *, most: int = MOST) -> None:
+        self._db, self._clock, self._kept, self._most = db, clock, kept, most
         self._look_at = 0
 
     async def run_once(self) -> int:
@@ -124,7 +129,7 @@ class Days:
 
     async def _done(self, day: Day, step: str) -> bool:
         try:
-            await self._db.bulk(day.statement(step))
+            await self._db.bulk(day.statement(step, self._most))
         except Problem as problem:
             words = {"table": day.table, "day": day.date, "why": problem.code, "detail": problem.detail}
             act(log, "retention.day_waits", logging.WARNING, **words)

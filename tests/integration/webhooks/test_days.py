@@ -240,6 +240,19 @@ async def test_a_day_that_a_killed_process_had_only_detached_is_dropped(archive:
     assert await archive.home("attempt", row_id) == "attempt_d20260520"
 
 
+async def test_a_default_partition_that_is_too_big_to_look_through_is_left_alone_and_said_so(
+    archive: Archive, caplog: pytest.LogCaptureFixture
+) -> None:
+    row_id = await archive.write()
+    assert await Days(archive.db, archive.clock, KEPT, most=0).run_once() == 0
+    assert await archive.relations() == set()
+    told = [vars(record)["fields"]["detail"] for record in caplog.records if record.message == "retention.day_waits"]
+    assert any("too many rows stand in event_default" in words for words in told)
+    assert await archive.home("event", await archive.write()) == "event_default"
+    assert row_id in await archive.ids("event")
+    await archive.until(lambda there: len(there) == 8, archive.process())
+
+
 async def test_a_long_read_of_somebody_else_holds_up_neither_the_service_nor_for_ever_the_drop(
     archive: Archive, caplog: pytest.LogCaptureFixture
 ) -> None:
