@@ -70,7 +70,8 @@ def test_json_stays_to_the_byte_unless_it_carries_a_key() -> None:
     read = params.read_json(b'{"a":1.50,"access_token":"sl_waba_x","fields":["id","business{id}"]}')
     assert (read.rest, read.token, read.fields) == (b'{"a":1.50,"fields":["id","business{id}"]}', "sl_waba_x",
                                                    ("id", "business{id}"))  # fmt: skip
-    for odd in (b"[]", b"1", b"{", b'{"a":1}}', b'{"\xff":1}', b"\xff\xfe"):
+    assert params.read_json(b'{"fields":5,"clone_flow_id":[7,"8"]}').refers == ("7", "8")
+    for odd in (b'{"fields":"\xff"}', b"[]", b"1", b"{", b'{"a":1}}', b'{"\xff":1}', b"\xff\xfe"):
         with pytest.raises(ValueError, match="body"):
             params.read_json(odd)
 

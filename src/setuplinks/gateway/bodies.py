@@ -174,6 +174,7 @@ def _form_with_parts(body: bytes, boundary: str) -> Body:
     line = b"--" + boundary.encode("latin-1")
     names: set[str] = set()
     fields: list[str] = []
+    refers: list[str] = []
     token = None
     at = body.find(line)
     while at >= 0:
@@ -186,10 +187,14 @@ def _form_with_parts(body: bytes, boundary: str) -> Body:
         value = body[head.end() : following if following >= 0 else len(body)].rstrip(b"\r\n")
         if params.FIELDS in named:
             fields.append(value.decode("utf-8", "replace"))
+        if params.REFERENCES.intersection(named):
+            refers.append(value.decode("utf-8", "replace"))
         if params.TOKEN in named:
             if following < 0:
                 raise refusals.bad_request("The part access_token has to stand before the file.")
             token = value.decode("utf-8", "replace")
             body, following = body[:at] + body[following:], at
         at = following
-    return Body(body, None, Parameters(body, token, frozenset(names - {params.TOKEN}), tuple(fields)))
+    return Body(
+        body, None, Parameters(body, token, frozenset(names - {params.TOKEN}), tuple(fields), None, tuple(refers))
+    )

@@ -121,6 +121,11 @@ class Gateway:
         target = await self._target(grant, path, query, method)
         line.fields |= {"customer": target.customer_id, "waba": target.waba_id, "kind": target.kind}
         _check(grant, target, method, path, query, body)
+        for other in (*query.refers, *body.said.refers):  # what a call takes from another object has to be the key's
+            reference = graph.read_path(f"{path.version}/{other}".encode())
+            if reference is None or reference.edge:
+                raise refusals.not_yours("another", method)
+            await self._target(grant, reference, query, method)
         credential = await self._credential(target)
         asked = Asked(method, path, rules.use_of(target.kind, method, path), query.rest, scope["headers"], body.kept)
         if target.kind == "phone_number" and graph.sends_message(method, path):

@@ -26,8 +26,11 @@ OF_NUMBER = "phone_number_id"
 _PROOFS = frozenset({"appsecret_proof", "appsecret_time"})
 # Several calls in one, several objects in one, another method than the request's, a token to look into.
 ELSEWHERE = frozenset({"batch", "ids", "id", "method", "attached_files", "relative_url", "input_token", "depends_on"})
+# Other objects that a call takes from: a flow that is copied, an account whose templates or flows are.
+# https://developers.facebook.com/docs/whatsapp/flows/reference/flowsapi
+REFERENCES = frozenset({"clone_flow_id", "source_waba_id"})
 # Parts of a form that say what the call is: before its file, while it can still be refused.
-MUST_COME_FIRST = ELSEWHERE | {TOKEN, FIELDS}
+MUST_COME_FIRST = ELSEWHERE | REFERENCES | {TOKEN, FIELDS}
 # Fields whose expansion shows what belongs to the object itself. Any other leads to objects that were not asked for.
 _WITHIN = frozenset(
     {"message_templates", "flows", "assets", "preview", "throughput", "health_status", "webhook_configuration"}
@@ -45,13 +48,17 @@ _NAME = re.compile(rb"""(?:^|[;\s])name\*?\s*=\s*("[^"]*"|[^;\s"]*)""", re.IGNOR
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Parameters taken apart: `rest` as they came without token and proof, `names` normalised, values of a few."""
+    """Parameters taken apart: `rest` as they came without token and proof, `names` normalised, values of a few.
+
+    `refers` are the ids of other objects that the call takes from.
+    """
 
     rest: bytes = b""
     token: str | None = None
     names: frozenset[str] = frozenset()
     fields: tuple[str, ...] = ()
     number: str | None = None
+    refers: tuple[str, ...] = ()
 
 
 NONE = Parameters()
@@ -64,6 +71,7 @@ def read_pairs(raw: bytes) -> Parameters:
     kept: list[bytes] = []
     names: set[str] = set()
     fields: list[str] = []
+    refers: list[str] = []
     token = number = None
     for pair in raw.split(b"&"):
         key, _, value = pair.partition(b"=")
@@ -79,8 +87,10 @@ def read_pairs(raw: bytes) -> Parameters:
             fields.append(_decoded(value))
         elif name == OF_NUMBER:
             number = _decoded(value)
+        elif name in REFERENCES:
+            refers.append(_decoded(value))
         kept.append(pair)
-    return Parameters(b"&".join(kept), token, frozenset(names), tuple(fields), number)
+    return Parameters(b"&".join(kept), token, frozenset(names), tuple(fields), number, tuple(refers))
 
 
 def read_json(raw: bytes) -> Parameters:
@@ -95,20 +105,32 @@ def read_json(raw: bytes) -> Parameters:
     if names.isdisjoint(_READ):
         return Parameters(raw, None, frozenset(names))
     fields: list[str] = []
+    refers: list[str] = []
     token = None
     for name, given in value.items():
-        plain: Any = msgspec.json.decode(given) if plain_name(name) in _READ else None
-        if plain_name(name) == FIELDS:
-            fields += [plain] if isinstance(plain, str) else [str(one) for one in plain or []]
-        elif plain_name(name) == TOKEN:
-            token = plain if isinstance(plain, str) else None
+        match plain_name(name):
+            case "fields":
+                fields += _texts(given)
+            case "access_token":
+                token = "".join(_texts(given))
+            case other if other in REFERENCES:
+                refers += _texts(given)
     if not names.isdisjoint(_OURS):
         raw = msgspec.json.encode({name: given for name, given in value.items() if plain_name(name) not in _OURS})
-    return Parameters(raw, token, frozenset(names) - _OURS, tuple(fields))
+    return Parameters(raw, token, frozenset(names) - _OURS, tuple(fields), None, tuple(refers))
+
+
+def _texts(given: msgspec.Raw) -> list[str]:
+    """A value as text, or each of a list's. Raises ValueError where it is not UTF-8."""
+    try:
+        value: Any = msgspec.json.decode(given)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise ValueError("the body is not JSON (UTF-8)") from None
+    return [str(one) for one in value] if isinstance(value, list) else [str(value)]
 
 
 _OURS = _PROOFS | {TOKEN}
-_READ = _OURS | {FIELDS}
+_READ = _OURS | REFERENCES | {FIELDS}
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 

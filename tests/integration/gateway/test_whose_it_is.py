@@ -95,6 +95,14 @@ async def test_another_customers_objects_do_not_exist_although_the_token_reaches
     own = await second.api.get(f"/graph/{VERSION}/{theirs['template']}")
     assert (own.status, own.json["id"]) == (200, theirs["template"])
     before = await service.sandbox.ask("GET", f"/sandbox/wabas/{second.waba}")
+    flows, cut = f"/graph/{VERSION}/{first.waba}/flows", {"Content_Type": "multipart/form-data; boundary=cut"}
+    copied = {"name": "copy", "categories": ["OTHER"], "clone_flow_id": theirs["flow"]}
+    parts = f'--cut\r\nContent-Disposition: form-data; name="clone_flow_id"\r\n\r\n{theirs["flow"]}\r\n--cut--\r\n'
+    assert error_of(await first.api.post(flows, copied)) == NOTHING
+    assert error_of(await first.api.post(flows, parts.encode(), **cut)) == NOTHING
+    assert error_of(await first.api.post(f"{flows}?clone_flow_id={theirs['flow']}")) == NOTHING
+    migrate = f"/graph/{VERSION}/{first.waba}/migrate_flows"
+    assert error_of(await first.api.post(migrate, {"source_waba_id": second.waba})) == NOTHING
     answers = {f"{how} {path}": error_of(await first.api.call(how, path, body)) for how, path, body in _reads(theirs)}
     assert {name: answer for name, answer in answers.items() if answer != NOTHING} == {}
     assert await service.sandbox.ask("GET", f"/sandbox/wabas/{second.waba}") == before
