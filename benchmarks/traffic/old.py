@@ -19,17 +19,20 @@ from setuplinks.webhooks.retention import kept_days
 
 DAYS = 28
 _ID = {
-    "SQLite": "printf('%08x-%04x-7%03x-8000-%012x', ms >> 16, ms & 65535, n & 4095, n)",
+    "SQLite": "printf('%08x-%04x-7%03x-8%03x-%012x', ms >> 16, ms & 65535, n & 4095, tenant, n)",
     "PostgreSQL": (
         "lpad(to_hex(ms >> 16), 8, '0') || '-' || lpad(to_hex(ms & 65535), 4, '0') || '-7' || "
-        "lpad(to_hex(n & 4095), 3, '0') || '-8000-' || lpad(to_hex(n), 12, '0')"
+        "lpad(to_hex(n & 4095), 3, '0') || '-8' || lpad(to_hex(tenant), 3, '0') || '-' || lpad(to_hex(n), 12, '0')"
     ),
 }
 _NUMBERS = {
     "SQLite": "WITH RECURSIVE c(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM c WHERE n < {count} - 1), ",
     "PostgreSQL": "WITH c(n) AS (SELECT generate_series(CAST(0 AS bigint), {count} - 1)), ",
 }
-_ROWS = "t AS (SELECT n, {begins} + n * {step} AS ms FROM c), named AS (SELECT {id} AS id, ms * 1000 AS at FROM t) "
+_ROWS = (
+    "t AS (SELECT n, {tenant} AS tenant, {begins} + n * {step} AS ms FROM c), "
+    "named AS (SELECT {id} AS id, ms * 1000 AS at FROM t) "
+)
 _TEXTS = (
     "INSERT INTO event (tenant_id, id, type, created_at) {rows} SELECT {tenant}, id, '{type}', at FROM named",
     "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, attempts, created_at, ended_at, "
@@ -49,7 +52,8 @@ async def attempts(scene: Scene, count: int) -> None:
     texts = []
     for text in _TEXTS:
         for line in scene.lines:
-            named = _ROWS.format(begins=begins, step=DAYS * DAY // 1_000 // each, id=_ID[scene.dialect])
+            step = DAYS * DAY // 1_000 // each
+            named = _ROWS.format(tenant=line.tenant, begins=begins, step=step, id=_ID[scene.dialect])
             rows = _NUMBERS[scene.dialect].format(count=each) + named
             texts.append(text.format(rows=rows, tenant=line.tenant, endpoint=line.endpoint, type=TYPE))
     if scene.url is None:
