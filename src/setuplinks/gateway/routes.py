@@ -47,6 +47,12 @@ class Line:
     fields: dict[str, Any] = field(default_factory=dict)
     meta_seconds: float = 0.0
 
+    def note(self, sent: Sent) -> None:
+        """Meta has answered; of an error its own trace id is told."""
+        self.meta_seconds = sent.seconds
+        if sent.response.status >= 400 and (trace := sent.response.headers.get("x-fb-trace-id")):
+            self.fields["meta_trace"] = trace[:64]
+
 
 class GatewayFirst:
     """The gateway before the rest of the application: nothing that wraps the other routes is of use to its calls."""
@@ -131,7 +137,7 @@ class Gateway:
         if target.kind == "phone_number" and graph.sends_message(method, path):
             return await self._message(grant, target, asked, credential, send, line)
         sent = await self._forward.send(asked, credential, body.stream or body.kept)
-        line.meta_seconds = sent.seconds
+        line.note(sent)
         try:
             if method == "HEAD" or answering.is_text(sent):
                 answer = await self._looked_at(grant, target, asked, sent, credential)
@@ -150,7 +156,7 @@ class Gateway:
         async def call() -> Answer:
             async with self._pace.turn(target, asked.body):
                 sent = await self._forward.send(asked, credential, asked.body or b"")
-                line.meta_seconds = sent.seconds
+                line.note(sent)
                 try:
                     return await self._looked_at(grant, target, asked, sent, credential)
                 finally:
@@ -232,7 +238,7 @@ class Gateway:
             raise refusals.not_yours("media", method)
         credential = await self._credential(replace(target, waba_id=address.waba_id))
         sent = await self._forward.fetch(address.url, method, scope["headers"], credential)
-        line.meta_seconds = sent.seconds
+        line.note(sent)
         try:
             if method != "HEAD" and sent.response.status < 400:
                 line.fields["bytes"] = await answering.hand_on(send, receive, sent)
