@@ -31,7 +31,7 @@ def fingerprint() -> str:
 
 
 def npm(*arguments: str) -> str | None:
-    """Runs npm in the folder; None where it went well, else the end of what it said."""
+    """Runs npm in the folder; None where it went well, else the beginning of what it said: the rest is advice."""
     # npm looks for `node` by name: that of the environment comes first, whatever else the machine has.
     environ = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ.get('PATH', '')}", "CI": "1"}
     try:
@@ -41,7 +41,7 @@ def npm(*arguments: str) -> str | None:
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
-    return None if done.returncode == 0 else "\n".join(done.stdout.strip().splitlines()[-5:])
+    return None if done.returncode == 0 else "\n".join(done.stdout.strip().splitlines()[:5])
 
 
 def install() -> None:
