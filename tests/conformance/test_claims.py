@@ -50,6 +50,13 @@ async def test_a_claim_takes_what_is_due_and_no_more_than_asked(db: Database) ->
     assert await db.claim(TAKE_DUE, NOW, 3) == []
 
 
+async def test_claims_that_are_made_together_each_see_what_those_before_took(db: Database) -> None:
+    await make_due(db, 5)
+    assert len(await db.claim_each(TAKE_DUE, [(NOW, 2), (NOW, 2), (NOW, 2)])) == 5
+    assert await db.claim_each(TAKE_DUE, [(NOW, 2)]) == []
+    assert await db.claim_each(TAKE_DUE, []) == []
+
+
 async def test_a_lease_that_ran_out_is_claimed_again(db: Database) -> None:
     await make_due(db, 1)
     assert len(await db.claim(TAKE_DUE, NOW, 1)) == 1

@@ -82,6 +82,22 @@ async def test_a_late_result_of_a_lost_lease_changes_nothing_but_is_logged(room:
     assert [(one["number"], one["error"]) for one in delivery["attempts"]] == [(1, "too late"), (2, None)]
 
 
+async def test_a_result_that_the_database_refuses_takes_no_other_endpoints_along(room: Room, inbox: Inbox) -> None:
+    endpoints = [await room.endpoint(inbox.url) for _ in range(3)]
+    await room.emit()
+    parcels = [parcel for endpoint in endpoints for parcel in await claim(room, endpoint)]
+    ledger, now = Ledger(room.db, room.clock, room.events), room.clock.now()
+    # The first is written at once; the others wait for it and go together, one with an address that nothing stores.
+    addresses = ("192.0.2.1", "192.0.2.2", "192.0.2.3\0")
+    records = (
+        ledger.record(Result(parcel, Verdict.DELIVERED, now, http_status=204, address=address))
+        for parcel, address in zip(parcels, addresses, strict=True)
+    )
+    assert await asyncio.gather(*records) == [True, True, False]
+    found = [await room.the_delivery(endpoint) for endpoint in endpoints]
+    assert [one["status"] for one in found] == ["delivered", "delivered", "pending"]
+
+
 async def test_the_cap_of_an_endpoint_holds_over_all_processes(room: Room, inbox: Inbox) -> None:
     release = asyncio.Event()
     inbox.otherwise = Answer(hold=release)
@@ -137,7 +153,7 @@ async def test_a_probe_is_one_over_all_processes(room: Room, inbox: Inbox) -> No
         await room.emit()
     await room.drain()
     tried = len(inbox.received)
-    # So many are under way at once; up to four more may begin before the fifth failure is recorded and opens the breaker.
+    # So many are under way at once; up to four more may begin before the fifth failure opens the breaker.
     assert PER_ENDPOINT <= tried < PER_ENDPOINT + BREAKER_OPENS_AFTER
     room.clock.advance(5 * SECOND)
     release = asyncio.Event()
