@@ -24,7 +24,10 @@ TIMES = (
     "SELECT (SELECT min(started_at) FROM attempt WHERE delivery_id >= $1), "
     "(SELECT max(ended_at) FROM delivery WHERE id >= $1)"
 )
-WAITING = "SELECT count(*) FROM delivery WHERE status = 'pending'"
+WAITING = (
+    "SELECT count(*) FROM endpoint_state s "
+    "JOIN delivery d ON d.tenant_id = s.tenant_id AND d.endpoint_id = s.endpoint_id AND d.due_at > 0"
+)
 DURATIONS = "SELECT duration_us FROM attempt WHERE delivery_id >= $1"
 
 

@@ -18,11 +18,10 @@ RATE = 160.0
 """Notifications a second for the healthy, over all of them; the hostile get as many each as a healthy one."""
 
 
-def hooks(receiver_port: int, dead_port: int) -> list[str]:
-    """The endpoints' URLs: first the healthy ones, then the hostile."""
-    there = f"http://127.0.0.1:{receiver_port}"
-    bad = [f"http://127.0.0.1:{dead_port}/dead", *(there + path for path in HOSTILE_PATHS)]
-    return [f"{there}/hooks"] * HEALTHY + bad
+def hooks(receiver_port: int, hostile_port: int, dead_port: int) -> list[str]:
+    """The endpoints' URLs: first the healthy ones, then the hostile, whose server is another process."""
+    bad = [f"http://127.0.0.1:{hostile_port}{path}" for path in HOSTILE_PATHS]
+    return [f"http://127.0.0.1:{receiver_port}/hooks"] * HEALTHY + [f"http://127.0.0.1:{dead_port}/dead", *bad]
 
 
 @dataclass(frozen=True)

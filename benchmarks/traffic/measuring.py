@@ -90,11 +90,12 @@ class Bench:
         return [*found, rows.unloaded(self._dialect, late)] if late else found
 
     async def _fair(self) -> Row:
-        hooks = fairness.hooks(self._port, reserved_port())
+        hostile = processes.receiver(self._folder)
+        hooks = fairness.hooks(self._port, hostile.port, reserved_port())
         scene = await seeding.made(self._folder / "fair", self._server, hooks)
         await seeding.handled(scene, SEEDED)
         await seeding.analysed(scene)
-        async with self._through(scene, 1) as way:
+        async with servers.running(hostile, "/told"), self._through(scene, 1) as way:
             return rows.fair(self._dialect, await fairness.measured(way, self._size.fair_seconds))
 
     async def _on_large_tables(self) -> list[Row]:
