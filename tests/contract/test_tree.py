@@ -3,6 +3,7 @@
 import ast
 import fnmatch
 import functools
+import json
 import os
 import re
 from pathlib import Path
@@ -116,6 +117,13 @@ def test_locks_carry_no_addresses() -> None:
 def test_every_pin_of_a_lock_has_a_hash(name: str) -> None:
     pins = re.split(r"\n(?=\S)", text_of(Path(f"requirements/{name}.txt")).strip())
     assert [pin.splitlines()[0] for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+
+def test_every_package_of_a_javascript_lock_has_a_hash() -> None:
+    [lock] = under(suffix="package-lock.json")
+    packages = {name: found for name, found in json.loads(text_of(lock))["packages"].items() if name}
+    assert "node_modules/whatsapp-api-js" in packages
+    assert [name for name, found in packages.items() if not found["integrity"].startswith("sha512-")] == []
 
 
 def test_no_test_can_be_skipped() -> None:

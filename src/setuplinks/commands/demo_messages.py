@@ -84,6 +84,8 @@ async def talk(stage: Stage, number: Connected, say: Say) -> "Received":
                 await _told(stage, sent, "delivered")
     except TimeoutError:
         raise Refused(f"The message and its statuses did not come within {SECONDS:.0f} s.") from None
+    except aiohttp.ClientError as error:
+        raise Refused(f"The message did not go through: {error or type(error).__name__}") from None
     return heard
 
 
@@ -139,12 +141,15 @@ class _Pywa:
         return await self._sent(self._whatsapp.send_message, to, text)
 
     async def _sent(self, verb: Callable[..., Any], *arguments: Any) -> str:
+        import httpx  # noqa: PLC0415 - as above
         from pywa.errors import WhatsAppError  # noqa: PLC0415 - as above
 
         try:
             return str((await asyncio.to_thread(verb, *arguments)).id)
         except WhatsAppError as refused:
             raise Refused(f"The message was refused: {refused.message}") from None
+        except httpx.HTTPError as error:
+            raise Refused(f"The message did not go through: {error}") from None
 
 
 def _gateway_session(base: str) -> "httpx.Client":
