@@ -7,9 +7,12 @@ sends again, with the same `webhook-id`. It does not own the loop between rounds
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 
 from setuplinks.core.clock import SECOND, Clock
 from setuplinks.core.db.database import Database
+from setuplinks.core.db.errors import DatabaseBusy
+from setuplinks.core.db.unit import Row
 from setuplinks.core.outbound import Outbound
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
@@ -27,6 +30,7 @@ ENDPOINTS_AT_ONCE = 64
 PACE, SLOW_PACE = 0.005, 0.02
 """Seconds between two looks for work while tries are under way. A claim of many costs hardly more than a claim of one:
 after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
+TRIES = 3
 LOOK_AGAIN = 0.5
 """Seconds after which a round that waits for a slow receiver looks for other work."""
 
@@ -125,7 +129,7 @@ class DeliveryRunner:
                 return
 
     async def _take(self, sets: list[tuple[int, ...]]) -> None:
-        for row in await self._db.claim_each(TAKE, sets):
+        for row in await self._taken(sets):
             parcel = Parcel(
                 row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
                 row["manual"], row["lane"],
@@ -135,6 +139,12 @@ class DeliveryRunner:
             task = asyncio.create_task(self._deliver(parcel, payload, destination))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
+
+    async def _taken(self, sets: list[tuple[int, ...]]) -> list[Row]:
+        for _ in range(TRIES - 1):
+            with suppress(DatabaseBusy):  # a unit that tells of an endpoint locks in an order of its own
+                return await self._db.claim_each(TAKE, sets)
+        return await self._db.claim_each(TAKE, sets)
 
     async def _deliver(self, parcel: Parcel, payload: Payload | None, destination: Destination | None) -> None:
         result = await self._sender.send(parcel, payload, destination)
