@@ -52,8 +52,8 @@ class _Side:
 
 async def measured(scene: Scene, other: Scene, length: Length) -> Taken:
     """The service without its workers on one scene, the yardsticks on the other."""
+    commits = await _commits(other)  # first: one process has SQLite's file
     ours, bare = processes.service(scene, workers=False), processes.bare(other)
-    commits = await _commits(other)
     async with servers.running(ours), servers.running(bare, "/empty"):
         sides = [_Side(ours, scene), _Side(bare, other), _Side(bare, other, empty=True)]
         found: list[list[Round]] = [[], [], []]
