@@ -129,26 +129,24 @@ ADD_MESSAGE = "INSERT INTO message_payload (tenant_id, event_id, customer_id, bo
 PAYLOAD = "SELECT sealed, body FROM event_payload WHERE tenant_id = $1 AND event_id = $2"
 MESSAGE = "SELECT 0 AS sealed, body FROM message_payload WHERE tenant_id = $1 AND event_id = $2"
 # Ids are UUIDv7, so the primary key is the order of time; (time, id) as a cursor would sort the whole table.
+# After $2: the bound stands beside each table, since PostgreSQL plans for the days alone that it leaves over. Payloads
+# are looked up row by row: of the newest ids statistics know nothing, and a join may read all that the bound leaves over.
+_OTHER = "FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = e.id AND p.event_id > $2"
+_MESSAGE = "FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = e.id AND m.event_id > $2"
 _TOLD = (
-    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, COALESCE(p.sealed, 0) AS sealed, "
-    "COALESCE(p.body, m.body) AS body FROM event e "
-    "LEFT JOIN event_payload p ON p.tenant_id = $1 AND p.event_id = e.id AND p.event_id > $2 "
-    "LEFT JOIN message_payload m ON m.tenant_id = $1 AND m.event_id = e.id AND m.event_id > $2"
+    "SELECT e.id, e.type, e.created_at, e.customer_id, e.phone_id, e.link_id, "  # noqa: S608
+    f"COALESCE((SELECT p.sealed {_OTHER}), 0) AS sealed, "
+    f"COALESCE((SELECT p.body {_OTHER}), (SELECT m.body {_MESSAGE})) AS body FROM (SELECT * FROM event "
+    "WHERE tenant_id = $1 AND format = 'events' AND (CAST($3 AS TEXT) IS NULL OR type = $3) "
+    "AND (CAST($4 AS BIGINT) IS NULL OR customer_id = $4) AND id > $2"
 )
-_ASKED_FOR = (
-    "WHERE e.tenant_id = $1 AND e.format = 'events' AND (CAST($3 AS TEXT) IS NULL OR e.type = $3) "
-    "AND (CAST($4 AS BIGINT) IS NULL OR e.customer_id = $4) AND e.id > $2"
-)
-# After $2; the bound stands beside each table, since PostgreSQL looks only into the days that it leaves over.
-EVENTS = f"{_TOLD} {_ASKED_FOR} AND e.id < $6 ORDER BY e.id DESC LIMIT $5"
-EVENTS_AFTER = f"{_TOLD} {_ASKED_FOR} AND e.created_at <= $6 ORDER BY e.id LIMIT $5"
+EVENTS = f"{_TOLD} AND id < $6 ORDER BY id DESC LIMIT $5) e ORDER BY e.id DESC"
+EVENTS_AFTER = f"{_TOLD} AND created_at <= $6 ORDER BY id LIMIT $5) e ORDER BY e.id"
 # After $2, older than $3, in slices of $5; only such as still have their payload.
 EVENTS_BETWEEN = (
     "SELECT e.id, e.type, e.customer_id, e.phone_id FROM event e "
     "LEFT JOIN event_payload p ON p.tenant_id = e.tenant_id AND p.event_id = e.id "
-    "AND p.event_id > $2 AND p.event_id < $3 "
     "LEFT JOIN message_payload m ON m.tenant_id = e.tenant_id AND m.event_id = e.id "
-    "AND m.event_id > $2 AND m.event_id < $3 "
     "WHERE e.tenant_id = $1 AND e.id > $2 AND e.id < $3 AND e.format = $4 "
     "AND (p.event_id IS NOT NULL OR m.event_id IS NOT NULL) ORDER BY e.id LIMIT $5"
 )
