@@ -130,7 +130,7 @@ PAYLOAD = "SELECT sealed, body FROM event_payload WHERE tenant_id = $1 AND event
 MESSAGE = "SELECT 0 AS sealed, body FROM message_payload WHERE tenant_id = $1 AND event_id = $2"
 # Ids are UUIDv7, so the primary key is the order of time; (time, id) as a cursor would sort the whole table.
 # After $2: the bound stands beside each table, since PostgreSQL plans for the days alone that it leaves over. Payloads
-# are looked up row by row: of the newest ids statistics know nothing, and a join may read all that the bound leaves over.
+# are looked up row by row: of the newest ids statistics know nothing, and a join may read all that the bound leaves.
 _OTHER = "FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = e.id AND p.event_id > $2"
 _MESSAGE = "FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = e.id AND m.event_id > $2"
 _TOLD = (
