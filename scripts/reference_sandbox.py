@@ -43,7 +43,9 @@ SETTINGS = {
     "pairBurst": "Messages from one number to one person at once: 131056",
     "pairSeconds": "After that burst, one message in so many seconds",
     "callsPerHour": "Calls of one account that are neither messages nor media: 80007",
-    "templateReviewSeconds": "Until a new template is approved; null: when `PATCH /sandbox/templates/{template_id}` says so",
+    "templateReviewSeconds": (
+        "Until a new template is approved; null: when `PATCH /sandbox/templates/{template_id}` says so"
+    ),
 }
 
 

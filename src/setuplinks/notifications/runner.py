@@ -21,7 +21,9 @@ from setuplinks.webhooks.retention import before
 
 CHANNEL = "notifications"
 LEASE = 30 * SECOND
-AT_ONCE = 64
+AT_ONCE, MOST_AT_ONCE = 32, 256
+MUCH = 1_000_000
+"""Bytes of a full round after which the next one is no larger than the first; after a smaller one it is twice as large."""
 LARGE = 100_000  # bytes; of such only two are in memory as objects at a time
 RETRY_AFTER = (1 * SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE)
 MOST_TRIES = 20  # of one that never comes back from being handled: it may be what ends the process
@@ -44,14 +46,17 @@ class NotificationRunner:
     def __init__(self, db: Database, clock: Clock, router: Router, *, days: int) -> None:
         self._db, self._clock, self._router, self._days = db, clock, router, days
         self._large = asyncio.Semaphore(2)
+        self._at_once = AT_ONCE
         self._dropped_at: int | None = None
         self._interrupted: list[Row] = []
 
     async def run_once(self) -> int:
-        """Takes what is due, at most `AT_ONCE`; how many were handled, or dropped."""
+        """Takes what is due, more at a time while more waits; how many were handled, or dropped."""
         await self._let_go()
         now = self._clock.now()
-        rows = await self._db.claim(store.CLAIM, now, now + LEASE, AT_ONCE)
+        rows = await self._db.claim(store.CLAIM, now, now + LEASE, self._at_once)
+        more = len(rows) == self._at_once and sum(len(row["body"]) for row in rows) < MUCH
+        self._at_once = min(2 * self._at_once, MOST_AT_ONCE) if more else AT_ONCE
         rows = sorted(rows, key=lambda row: str(row["id"]))
         # What changes an account is taken in the order of its arrival; messages need none, and are many.
         in_order = [row for row in rows if self._router.changes_something(row["body"])]
