@@ -23,7 +23,8 @@ CHANNEL = "notifications"
 LEASE = 30 * SECOND
 AT_ONCE, MOST_AT_ONCE = 32, 256
 MUCH = 1_000_000
-"""Bytes of a full round after which the next one is no larger than the first; after a smaller one it is twice as large."""
+"""Bytes of a full round after which the next one takes few again; while rounds are full and smaller, each takes twice
+as many as the one before."""
 LARGE = 100_000  # bytes; of such only two are in memory as objects at a time
 RETRY_AFTER = (1 * SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE)
 MOST_TRIES = 20  # of one that never comes back from being handled: it may be what ends the process
