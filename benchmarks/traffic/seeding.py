@@ -8,7 +8,7 @@ import itertools
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,6 @@ class Scene:
     folder: Path
     server: PostgresServer | None
     lines: list[Line]
-    keys: dict[int, str] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:
