@@ -28,8 +28,6 @@ AT_ONCE = 12
 DEATHS = 15  # sudden deaths in a run, at least; a long one has one for each 25 signups
 WAITS = (60, 600, 3_600, 6 * 3_600, 12 * 3_600, 24 * 3_600)  # how time passes at the end, in seconds
 MORE_ROUNDS = 12  # of the shortest wait, for whoever meets one trouble after the other
-QUIET_SECONDS = 20.0
-SOON = 5.0  # what is due so soon is waited for
 HELP = Go("default", False, None)
 
 
@@ -46,7 +44,8 @@ async def soak(scene: Scene, signups: int, seed: int) -> tuple[list[Verdict], Co
         await scene.time_passes(seconds)
         await _help(scene, told)
         passed.add(seconds)
-        if await _quiet(scene) and passed >= set(WAITS):
+        last = passed >= set(WAITS)
+        if await scene.quiet(arrived=last) and last:
             break
     await scene.stop()
     states: Counter[str] = Counter()
@@ -114,20 +113,6 @@ async def _help(scene: Scene, told: list[Told]) -> None:
     async with asyncio.TaskGroup() as group:
         for one in told:
             group.create_task(beside(one))
-
-
-async def _quiet(scene: Scene) -> bool:
-    """Returns when nothing is due, or after a while; True where no run is open any more."""
-    end = time.monotonic() + QUIET_SECONDS
-    while time.monotonic() < end:
-        now = int((time.time() + SOON) * 1_000_000)
-        tables = ("delivery", "provisioning", "offboarding", "notification")
-        asked = (f"SELECT 1 AS one FROM {table} WHERE due_at <= {now}" for table in tables)  # noqa: S608 - our names
-        due = await scene.rows(" UNION ALL ".join(asked))
-        if not due:
-            break
-        await asyncio.sleep(0.5)
-    return not await scene.rows("SELECT 1 AS one FROM provisioning WHERE status = 'running' LIMIT 1")
 
 
 def shown(dialect: str, found: list[Verdict], states: Counter[str], struck: Counter[str]) -> str:

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import os
 import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +34,8 @@ from tests.support.service import OPERATOR_KEY, environment_of, settings_for
 
 TENANTS = ("north", "south")
 STALL_SECONDS = 12.0  # longer than any of the service's waits for Meta
+QUIET_SECONDS = 20.0
+SOON = 5.0  # what is due so soon is waited for
 # What waits for a time, table by table: all of it comes nearer when time passes.
 WAITING = {
     "provisioning": ("due_at", "lease_until"), "delivery": ("due_at", "lease_until"),
@@ -124,6 +127,22 @@ class Scene:
             return [dict(row) for row in await db.read(sql)]
         finally:
             await db.close()
+
+    async def quiet(self, *, arrived: bool) -> bool:
+        """Returns when nothing is due, or after a while; True where no run is open any more.
+
+        `arrived`: what end users wrote is waited for as well, since Meta may be just telling it.
+        """
+        tables = ("delivery", "provisioning", "offboarding", "notification")
+        end = time.monotonic() + QUIET_SECONDS
+        while time.monotonic() < end:
+            all_here = not arrived or all(self.receiver.messages.get(wamid) for wamid in self.written)
+            now = int((time.time() + SOON) * SECOND)
+            asked = (f"SELECT 1 AS one FROM {table} WHERE due_at <= {now}" for table in tables)  # noqa: S608 - our names
+            if not await self.rows(" UNION ALL ".join(asked)) and all_here:
+                break
+            await asyncio.sleep(0.5)
+        return not await self.rows("SELECT 1 AS one FROM provisioning WHERE status = 'running' LIMIT 1")
 
     async def storm(self, seed: int) -> None:
         """Meta begins to be bad."""

@@ -20,6 +20,7 @@ async def signed_up(scene: Scene) -> None:
         link = await tenant.api.made(path, {"allowedConnectionTypes": ["dedicated"]})
         await Person(scene, Told(tenant, tenant.customers[0], link)).live(GOOD)
     await scene.time_passes(60)
+    assert await scene.quiet(arrived=True)
 
 
 async def wrong(scene: Scene) -> set[str]:
