@@ -56,6 +56,8 @@ class Proofs:
         known = self._proven.get((grant.tenant_id, path.node))
         if known is not None:
             self._proven.move_to_end((grant.tenant_id, path.node))
+            if path.edge and not (known.kind == "flow" and path.edge in OF_A_FLOW):
+                return None  # an edge of something else: what is sent there is no file, template or flow
             return await self._of(grant, known, path.node)
         if path.node.startswith(UPLOAD) or (path.node == self._graph.app_id and path.edge == UPLOADS):
             return await self._upload(grant, path.node)

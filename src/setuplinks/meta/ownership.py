@@ -26,11 +26,13 @@ async def media_is_of(graph: Calls, token: Secret, media_id: str, meta_phone_num
 
 
 async def waba_of_flow(graph: Calls, token: Secret, flow_id: str) -> str | None:
-    """The WABA that a flow is of; None where it is no flow.
+    """The WABA that a flow is of; None where it is no flow: a number names its WABA too, and has no categories.
 
     https://developers.facebook.com/docs/whatsapp/flows/reference/flowsapi
     """
-    answer = await _read(graph, _FLOW, flow_id, token, {"fields": "id,whatsapp_business_account"})
+    answer = await _read(graph, _FLOW, flow_id, token, {"fields": "id,categories,whatsapp_business_account"})
+    if "categories" not in answer:
+        return None
     return as_text(as_object(answer.get("whatsapp_business_account")).get("id"))
 
 
