@@ -33,7 +33,7 @@ def header(headers: tuple[tuple[bytes, bytes], ...], name: bytes) -> bytes:
 
 
 def with_key(headers: tuple[tuple[bytes, bytes], ...], token: str, key: str) -> tuple[tuple[bytes, bytes], ...]:
-    """An error's text stands in a header too, with the token where the text has it."""
+    """An error's text stands in a header too, with the token where the text has it; so may a redirect's address."""
     real = token.encode()
     if not any(real in value for _, value in headers):
         return headers

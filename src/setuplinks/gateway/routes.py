@@ -203,15 +203,14 @@ class Gateway:
         if target.kind != "upload":  # the app's, where another token may be wanted: this one is not dead for that
             await self._dead.look(credential, status, read)
         changed = gateway_answers.with_key(read, credential.token.reveal(), grant.key)
+        changed = gateway_answers.with_key(changed, credential.proof, "")
         changed = gateway_answers.with_pages(changed, self._forward.base_url, self._ours)
         if target.kind == "media" and not asked.path.edge:
             changed = gateway_answers.with_file_address(changed, lambda url: self._files.ours(target, url))
         if target.kind == "waba" and asked.path.edge == graph.NUMBERS and b'"data"' in changed:
             changed = gateway_answers.only_rows(changed, await self._objects.numbers_of(grant, target))
         self._remember(target, asked, status, read)
-        headers = sent.headers
-        if status >= 400:
-            headers = answering.with_key(headers, credential.token.reveal(), grant.key)
+        headers = answering.with_key(sent.headers, credential.token.reveal(), grant.key)
         if changed is read:
             return Answer(status, headers, whole)
         return Answer(status, answering.without(headers, b"content-encoding"), changed)

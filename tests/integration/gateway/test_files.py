@@ -166,6 +166,16 @@ async def test_an_address_of_a_file_is_no_other_keys_and_can_not_be_made(line: L
     assert await line.met() == []
 
 
+async def test_a_page_that_a_customer_sent_as_a_file_does_nothing_at_our_address(crossing: Crossing) -> None:
+    crossing.meta.says(json.dumps({"id": "88", "mime_type": "text/html", "url": f"{crossing.meta.url}/f"}).encode())
+    place = (await crossing.api.get(crossing.path("88"))).json["url"].removeprefix(crossing.api.url)
+    crossing.meta.says(b"<script>fetch('/dashboard')</script>", Content_Type="text/html", X_Content_Type_Options="x")
+    reply = await crossing.api.with_key(None).get(f"{place}?access_token={crossing.line.key}")
+    assert (reply.status, reply.headers["content-type"]) == (200, "text/html")
+    assert reply.headers["content-security-policy"] == "sandbox"
+    assert reply.headers["x-content-type-options"] == "nosniff"
+
+
 async def test_an_address_at_a_place_that_is_not_metas_is_handed_on_as_it_is(crossing: Crossing) -> None:
     told = b'{"id":"88","mime_type":"image/png","url":"https:\\/\\/files.example.com\\/x?mid=1"}'
     crossing.meta.says(told)

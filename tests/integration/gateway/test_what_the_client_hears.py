@@ -88,6 +88,19 @@ async def test_a_token_that_meta_repeats_in_an_error_does_not_reach_the_client(c
     assert reply.json["error"]["message"] == f"Malformed access token {crossing.line.key}"
 
 
+async def test_the_token_and_its_proof_stand_nowhere_in_an_answer_that_leads_on(crossing: Crossing) -> None:
+    there = f"{crossing.meta.url}/v25.0/1?access_token={crossing.token}"
+    crossing.meta.says(b"{}", 302, Location=there)
+    reply = await crossing.api.get(crossing.path(crossing.line.number))
+    assert (reply.status, crossing.token in repr(reply)) == (302, False)
+    proof = crossing.meta.heard[-1].query.removeprefix("appsecret_proof=")
+    crossing.meta.says(f'{{"data":[],"paging":{{"next":"{there}&appsecret_proof={proof}"}}}}'.encode())
+    reply = await crossing.api.get(crossing.path(crossing.line.waba, "flows"))
+    assert len(proof) == 64
+    assert proof not in reply.body.decode()
+    assert reply.json["paging"]["next"].startswith(f"{crossing.api.url}/graph/v25.0/1?access_token={crossing.line.key}")
+
+
 async def test_an_answer_that_is_no_json_passes_as_it_is(crossing: Crossing) -> None:
     crossing.meta.says(b"<html>Sorry, something went wrong.</html>", 502, Content_Type="text/html")
     reply = await crossing.api.get(crossing.path(crossing.line.number))
