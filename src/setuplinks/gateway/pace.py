@@ -24,6 +24,7 @@ PATIENCE = SECOND  # how long a send waits for its turn before it is refused
 PAIR_BURST, PAIR_EVERY = 45, 6 * SECOND
 UNDER_WAY_AT_MOST = 256  # of one number; Meta answers in some 0.2 s, so even 1000/s needs fewer
 NUMBERS_KEPT, PAIRS_KEPT = 10_000, 100_000
+LONGEST_PERSON = 128  # a number, or a group's id
 RATE_LIMIT, PAIR_LIMIT = 130429, 131056
 
 
@@ -123,14 +124,15 @@ class Pace:
         said = _said(body or b"")
         if said.status is not None:  # read, typing: tells of a message, and is none
             return 0
-        now, pair = self._clock.now(), (number, str(said.to))
-        owed = self._pairs.wait(pair, now) if said.to is not None else 0
+        now, person = self._clock.now(), _person(said.to)
+        pair = (number, person or "")
+        owed = self._pairs.wait(pair, now) if person else 0
         if owed:
             raise pair_limit(owed)
         wait = lane.second.reserve(per_second(target), now)
         if wait is None:
             raise rate_limit()
-        if said.to is not None:
+        if person:
             self._pairs.take(pair, now)
         return wait
 
@@ -180,6 +182,14 @@ async def _enter(lane: _Lane) -> None:
             await lane.under_way.acquire()
     except TimeoutError:
         raise rate_limit() from None
+
+
+def _person(to: str | int | None) -> str | None:
+    """Whom a message is for; None for what can be nobody, which Meta refuses and which would fill the memory."""
+    if to is None or (isinstance(to, int) and not 0 <= to < 10**LONGEST_PERSON):
+        return None
+    person = str(to)
+    return person if len(person) <= LONGEST_PERSON else None
 
 
 def _said(body: bytes) -> _Said:

@@ -29,6 +29,16 @@ def message(to: str = "5493515550999", **more: str) -> bytes:
     return json.dumps({"messaging_product": "whatsapp", "to": to, **more}).encode()
 
 
+# -- what is remembered ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "to", [b'"' + b"9" * 100_000 + b'"', b"9" * 5_000]
+)  # fmt: skip
+async def test_what_can_be_no_persons_number_is_not_remembered(to: bytes) -> None:
+    turns = Pace(ManualClock(START))
+    async with turns.turn(target(), b'{"messaging_product":"whatsapp","to":' + to + b"}"):
+        assert not turns._pairs.whole_at
+
+
 # -- the second ------------------------------------------------------------------------------------------------------
 @given(gaps=GAPS, most=st.integers(1, 20))
 def test_no_second_sees_more_than_the_limit_wherever_it_begins(gaps: list[int], most: int) -> None:
