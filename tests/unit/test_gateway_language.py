@@ -58,6 +58,13 @@ def test_pairs_that_stay_keep_their_spelling() -> None:
         ("id, PHONE_NUMBERS.limit(3) {id}", "phone_numbers"),
         ("flows{id,whatsapp_business_account{id}}", "whatsapp_business_account"),
         ("message_templates{owner{phone}}", "owner"),
+        ('["id","phone_numbers"]', "phone_numbers"),
+        ("['phone_numbers']", "phone_numbers"),
+        ('["id", "name"]', None),
+        ('["phone\\u005fnumbers"]', 'phone\\u005fnumbers'),
+        ("whatsapp_business_account.fields(id,phone_numbers)", ".fields"),
+        ("id,message_templates.limit(1) . fields (id)", ".fields"),
+        ("id," * 4000, "…"),
     ],
 )  # fmt: skip
 def test_fields_that_lead_to_other_objects(fields: str, away: str | None) -> None:
@@ -74,6 +81,40 @@ def test_json_stays_to_the_byte_unless_it_carries_a_key() -> None:
     for odd in (b'{"fields":"\xff"}', b"[]", b"1", b"{", b'{"a":1}}', b'{"\xff":1}', b"\xff\xfe"):
         with pytest.raises(ValueError, match="body"):
             params.read_json(odd)
+
+
+@pytest.mark.parametrize("name", ["method%00", "method%00x", "%20method", "method[]", "method"])
+def test_a_name_that_graph_may_read_as_another_call_is_known(name: str) -> None:
+    assert params.read_pairs(f"a=1&{name}=delete".encode()).names & params.ELSEWHERE
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"name='method'", b'name=" method"', b"name=method", b"name*=UTF-8''%6dethod", b'name="x;y"',
+        b'name="x\r\n--cut\r\nContent-Disposition: form-data; name="method"', b'filename="a"; name="method"',
+    ],
+)  # fmt: skip
+def test_a_part_that_may_be_read_as_another_call_is_known(head: bytes) -> None:
+    assert params.ELSEWHERE.intersection(params.part_names(b"Content-Disposition: form-data; " + head))
+    assert params.part_names(b'Content-Disposition: form-data; name="file"; filename="O\'Hara.png"') == ["file"]
+
+
+def test_of_two_values_under_one_name_the_one_that_was_looked_at_goes_on() -> None:
+    assert params.read_json(b'{"clone_flow_id":"1","clone_flow_id":"2","x":[1, 2]}') == params.Parameters(
+        b'{"clone_flow_id":"2","x":[1, 2]}', None, frozenset({"clone_flow_id", "x"}), (), None, ("2",)
+    )
+
+
+def test_more_parameters_than_a_call_has_are_not_read_and_long_names_not_kept() -> None:
+    for many in (b"&" * 1_000, b"a&" * 1_000):
+        with pytest.raises(ValueError, match="parameters"):
+            params.read_pairs(many)
+    with pytest.raises(ValueError, match="parameters"):
+        params.read_json(("{" + ",".join(f'"a{number}":1' for number in range(1_001)) + "}").encode())
+    before = params._short_name.cache_info().currsize
+    assert params.plain_name("a" * 100_000) == "a" * 100_000
+    assert params._short_name.cache_info().currsize == before
 
 
 @pytest.mark.parametrize(

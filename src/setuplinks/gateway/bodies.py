@@ -79,7 +79,7 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], path: GraphPa
             raise refusals.bad_request(f"Invalid JSON: {error}.") from None
         return Body(said.rest, None, said)
     if bare in {"", "application/x-www-form-urlencoded"}:
-        said = params.read_pairs(whole)
+        said = read_query(whole)
         return Body(said.rest, None, said)
     raise refusals.bad_request("Send JSON, a form or multipart/form-data.", status=415)
 
@@ -93,6 +93,14 @@ def _boundary(kind: str) -> str:
     if found is None:
         raise refusals.bad_request("The multipart body names no boundary.")
     return found[1]
+
+
+def read_query(raw: bytes) -> Parameters:
+    """Parameters of a query or a form. Raises Refusal."""
+    try:
+        return params.read_pairs(raw)
+    except ValueError as error:
+        raise refusals.bad_request(f"This is {error}.") from None
 
 
 async def _next(receive: Receive) -> Message:

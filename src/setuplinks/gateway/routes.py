@@ -29,7 +29,7 @@ from setuplinks.gateway.pace import Pace
 from setuplinks.gateway.proofs import Proofs
 from setuplinks.gateway.refusals import Refusal
 from setuplinks.gateway.sends import Sends
-from setuplinks.meta import gateway_answers, gateway_params
+from setuplinks.meta import gateway_answers
 from setuplinks.meta import gateway_language as graph
 from setuplinks.meta.gateway_params import Parameters
 
@@ -107,7 +107,7 @@ class Gateway:
             )  # fmt: skip
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, line: Line) -> int:
-        query = gateway_params.read_pairs(scope["query_string"])
+        query = bodies.read_query(scope["query_string"])
         headers = dict(scope["headers"])
         raw = scope["raw_path"].partition(_RAW)[2]
         if raw.startswith(_MEDIA):

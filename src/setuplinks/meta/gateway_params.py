@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 
@@ -24,8 +24,14 @@ WEBHOOKS = "webhook_configuration"
 OF_NUMBER = "phone_number_id"
 # The proof goes with one token: a client's own would be of the key that it has from us.
 _PROOFS = frozenset({"appsecret_proof", "appsecret_time"})
-# Several calls in one, several objects in one, another method than the request's, a token to look into.
-ELSEWHERE = frozenset({"batch", "ids", "id", "method", "attached_files", "relative_url", "input_token", "depends_on"})
+ODD = "(odd)"  # stands for a name that readers do not agree on
+# Several calls in one, several objects in one, another method than the request's, a token to look into, an answer that
+# is a script and not JSON.
+ELSEWHERE = frozenset(
+    {"batch", "ids", "id", "method", "attached_files", "relative_url", "input_token", "depends_on", "callback", ODD}
+)
+MOST = 1_000  # parameters of one call; PHP reads no more
+LONGEST_NAME, LONGEST_FIELDS = 64, 8_192
 # Other objects that a call takes from: a flow that is copied, an account whose templates or flows are.
 # https://developers.facebook.com/docs/whatsapp/flows/reference/flowsapi
 REFERENCES = frozenset({"clone_flow_id", "source_waba_id"})
@@ -65,9 +71,11 @@ NONE = Parameters()
 
 
 def read_pairs(raw: bytes) -> Parameters:
-    """A query or a form body; the pairs that stay are not spelled anew."""
+    """A query or a form body; the pairs that stay are not spelled anew. Raises ValueError for too many."""
     if not raw:
         return NONE
+    if raw.count(b"&") >= MOST:
+        raise ValueError(f"more than {MOST} parameters")
     kept: list[bytes] = []
     names: set[str] = set()
     fields: list[str] = []
@@ -94,13 +102,18 @@ def read_pairs(raw: bytes) -> Parameters:
 
 
 def read_json(raw: bytes) -> Parameters:
-    """A JSON body. It stays as it came unless it carries a token. Raises ValueError where it is no JSON object."""
+    """A JSON body. It stays as it came unless it says something that is looked at: then each name stands in it once.
+
+    Raises ValueError where it is no JSON object.
+    """
     try:
         value = _object.decode(raw)
     except msgspec.ValidationError:
         raise ValueError("the body has to be a JSON object") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise ValueError("the body is not JSON (UTF-8)") from None
+    if len(value) > MOST:
+        raise ValueError(f"more than {MOST} parameters")
     names = {plain_name(name) for name in value}
     if names.isdisjoint(_READ):
         return Parameters(raw, None, frozenset(names))
@@ -115,8 +128,7 @@ def read_json(raw: bytes) -> Parameters:
                 token = "".join(_texts(given))
             case other if other in REFERENCES:
                 refers += _texts(given)
-    if not names.isdisjoint(_OURS):
-        raw = msgspec.json.encode({name: given for name, given in value.items() if plain_name(name) not in _OURS})
+    raw = msgspec.json.encode({name: given for name, given in value.items() if plain_name(name) not in _OURS})
     return Parameters(raw, token, frozenset(names) - _OURS, tuple(fields), None, tuple(refers))
 
 
@@ -135,22 +147,37 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 def part_names(head: bytes) -> list[str]:
-    """The names that the headers of one part of a multipart body give it; usually one."""
-    return [plain_name(found.strip(b'"').decode("utf-8", "replace")) for found in _NAME.findall(head)]
+    """The names that the headers of one part of a multipart body give it, as any reader may see them; usually one."""
+    return [_part_name(found.decode("utf-8", "replace")) for found in _NAME.findall(head)]
 
 
-@lru_cache(maxsize=4096)
+def _part_name(text: str) -> str:
+    name = unquote(text.strip("\"'")).rpartition("'")[2]  # 'method', and UTF-8''method where it is name*=
+    return ODD if _ODD.search(name) else plain_name(name)
+
+
 def plain_name(name: str) -> str:
     """A parameter's name as Graph comes to see it."""
+    return _short_name(name) if len(name) <= LONGEST_NAME else _name(name)  # what a stranger may send is not kept
+
+
+def _name(name: str) -> str:
+    if "\0" in name:
+        return ODD  # some readers end there
     return name.lstrip().partition("[")[0].translate(_UNDERSCORES).lower()
 
 
-_UNDERSCORES = str.maketrans({" ": "_", ".": "_", "\0": None})
+_short_name = lru_cache(maxsize=4096)(_name)
+_UNDERSCORES = str.maketrans({" ": "_", ".": "_"})
+_ODD = re.compile(r'[\x00-\x1f\x7f"\\;=]')
+_FIELD = re.compile(r"[a-z0-9_]*")
 
 
 def leads_away(fields: Iterable[str]) -> str | None:
     """The first field that would show other objects than the one asked for; None where all stay with it."""
     for text in fields:
+        if len(text) > LONGEST_FIELDS:
+            return "…"
         for name, expanded in _fields(text):
             if name in _LISTS or (expanded and name not in _WITHIN):
                 return name
@@ -158,7 +185,10 @@ def leads_away(fields: Iterable[str]) -> str | None:
 
 
 def _fields(text: str) -> list[tuple[str, bool]]:
-    """Every field's name on every level, and whether it is expanded: `a,b.limit(5){c}` is a, b (expanded), c."""
+    """Every field's name on every level, and whether it is expanded: `a,b.limit(5){c}` is a, b (expanded), c.
+
+    A list may be JSON too. What is no name, and the old way to expand (`a.fields(b)`), counts as expanded.
+    """
     found: list[tuple[str, bool]] = []
     word, depth = "", 0
     for char in text + ",":
@@ -166,13 +196,18 @@ def _fields(text: str) -> list[tuple[str, bool]]:
             depth += (char == "(") - (char == ")")
         elif char == "(":
             depth = 1
+            if "".join(word.split()).lower().endswith(".fields"):
+                found.append((".fields", True))
         elif char in ",{}":
-            if name := word.strip().partition(".")[0].strip().lower():
-                found.append((name, char == "{"))
+            if name := word.strip(_AROUND).partition(".")[0].strip().lower():
+                found.append((name, char == "{" or _FIELD.fullmatch(name) is None))
             word = ""
         else:
             word += char
     return found
+
+
+_AROUND = " \t\r\n[]\"'"
 
 
 def _decoded(raw: bytes) -> str:
