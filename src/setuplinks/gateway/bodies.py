@@ -6,20 +6,30 @@ Owns the size up to which a body is kept, and the watch over the parts of a long
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from starlette.types import Message, Receive
 
 from setuplinks.gateway import refusals
 from setuplinks.meta import gateway_params as params
-from setuplinks.meta.gateway_language import GraphPath
+from setuplinks.meta.gateway_language import UPLOAD, GraphPath
 from setuplinks.meta.gateway_params import NONE, Parameters
 
 MOST_KEPT = 4 * 1024 * 1024  # a body without a file
 SMALL_FILE = 256 * 1024  # is sent in one go
 LONGEST_HEAD = 16 * 1024  # of one part
-_BOUNDARY = re.compile(r'boundary="?([^";,\s]{1,200})"?', re.IGNORECASE)
+MOST_PARTS = 100
+_KIND = re.compile(r"[\w.+-]+/[\w.+-]+")
+_CHARSET = r"(?:;\s*charset=[\w-]+\s*)?"
+_MULTIPART, _FORM = "multipart/form-data", "application/x-www-form-urlencoded"
+_BOUNDARY = re.compile(
+    rf"""{_MULTIPART}\s*{_CHARSET};\s*boundary=("?)([^"';,\s\\]{{1,200}})\1\s*{_CHARSET};?""", re.IGNORECASE
+)
 _HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
+_LINE_ENDS = re.compile(rb"--|[ \t]*\r?\n")
+# Two of these could be read in two ways.
+_ONCE = frozenset({b"authorization", b"content-type", b"content-encoding", b"content-length", b"idempotency-key"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +54,25 @@ class _Parts:
         text, at = self._rest + chunk, 0
         while (begins := text.find(self._line, at)) >= 0:
             ends = _HEAD_ENDS.search(text, begins, begins + LONGEST_HEAD)
+            _must_stand_alone(text, begins, None if ends is None else begins + len(self._line))
             if ends is None:
-                if len(text) - begins > LONGEST_HEAD:
-                    raise refusals.bad_request("A part of the multipart body has a head that is too long.")
-                self._rest = text[begins:]
+                _must_end(text, begins)
+                self._rest = text[max(begins - 1, 0) :]  # with the end of the line before
                 return names
             names += params.part_names(text[begins + len(self._line) : ends.start()])
             at = ends.end()
-        self._rest = text[max(at, len(text) - len(self._line) + 1) :]
+        self._rest = text[max(at - 1, len(text) - len(self._line), 0) :]
         return names
+
+
+def read_headers(given: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by their names. Raises Refusal where one stands twice that may not."""
+    headers = dict(given)
+    if len(headers) < len(given):
+        for name in _ONCE:
+            if sum(name == one for one, _ in given) > 1:
+                raise refusals.bad_request(f"The header {name.decode()} stands in the request more than once.")
+    return headers
 
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes], path: GraphPath) -> Body:
@@ -60,39 +80,72 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], path: GraphPa
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise refusals.bad_request("A compressed body is not taken here; send it plain.")
     kind = headers.get(b"content-type", b"").decode("latin-1").strip()
-    bare = kind.partition(";")[0].lower()
+    bare = kind.partition(";")[0].strip().lower()
     first = await _next(receive)
     chunk, more = first.get("body", b""), first.get("more_body", False)
     if not more and not chunk:
         return Body()
+    if bare and _KIND.fullmatch(bare) is None:
+        raise refusals.bad_request("The Content-Type is not one that can be read in one way.", status=415)
     told = headers.get(b"content-length", b"")
     length = int(told) if told.isdigit() else None
-    if path.takes_files and (bare == "multipart/form-data" or not _is_text(bare)):
-        return await _file(receive, chunk, more, kind if bare == "multipart/form-data" else "", length)
+    a_file = not _is_text(bare) if bare else path.node.startswith(UPLOAD)
+    if path.takes_files and (bare == _MULTIPART or a_file):
+        return await _file(receive, chunk, more, kind if bare == _MULTIPART else "", length)
     whole = await _whole(receive, chunk, more, length or 0)
-    if bare == "multipart/form-data":
+    if bare == _MULTIPART:
         return _form_with_parts(whole, _boundary(kind))
-    if bare == "application/json" or bare.endswith("+json") or (not bare and whole[:1] in {b"{", b"["}):
-        try:
-            said = params.read_json(whole)
-        except ValueError as error:
-            raise refusals.bad_request(f"Invalid JSON: {error}.") from None
-        return Body(said.rest, None, said)
-    if bare in {"", "application/x-www-form-urlencoded"}:
-        said = read_query(whole)
-        return Body(said.rest, None, said)
+    if not bare or _is_text(bare):
+        return _text(whole, bare)
     raise refusals.bad_request("Send JSON, a form or multipart/form-data.", status=415)
 
 
 def _is_text(bare: str) -> bool:
-    return bare in {"application/x-www-form-urlencoded", "application/json"} or bare.endswith("+json")
+    return bare == _FORM or _is_json(bare)
+
+
+def _is_json(bare: str) -> bool:
+    return bare == "application/json" or bare.endswith("+json")
+
+
+def _text(whole: bytes, bare: str) -> Body:
+    """A body of one kind; what could be taken for the other kind is looked at as that too."""
+    may_be_json = whole.lstrip()[:1] in {b"{", b"["}
+    if _is_json(bare) or (not bare and may_be_json):
+        try:
+            said = params.read_json(whole)
+        except ValueError as error:
+            raise refusals.bad_request(f"Invalid JSON: {error}.") from None
+        other = NONE if bare else read_query(whole)
+    else:
+        said, other = read_query(whole), NONE
+        if may_be_json:
+            with suppress(ValueError):
+                other = params.read_json(whole)
+    if other.names:
+        said = replace(said, names=said.names | other.names, fields=said.fields + other.fields)
+        said = replace(said, refers=said.refers + other.refers)
+    return Body(said.rest, None, said)
 
 
 def _boundary(kind: str) -> str:
-    found = _BOUNDARY.search(kind)
+    found = _BOUNDARY.fullmatch(kind)
     if found is None:
-        raise refusals.bad_request("The multipart body names no boundary.")
-    return found[1]
+        raise refusals.bad_request("The multipart body names no boundary, or one that can be read in two ways.")
+    return found[2]
+
+
+def _must_end(text: bytes, at: int) -> None:
+    """A part's head has no end yet."""
+    if len(text) - at > LONGEST_HEAD:
+        raise refusals.bad_request("A part of the multipart body has a head that is too long.")
+
+
+def _must_stand_alone(text: bytes, at: int, ends: int | None = None) -> None:
+    """A boundary that is no line of its own is one for some readers and none for others; `ends` where it is read."""
+    begins = at == 0 or text[at - 1 : at] == b"\n"
+    if not begins or (ends is not None and _LINE_ENDS.match(text, ends) is None):
+        raise refusals.bad_request("The boundary of the multipart body stands within a part of it.")
 
 
 def read_query(raw: bytes) -> Parameters:
@@ -183,13 +236,19 @@ def _form_with_parts(body: bytes, boundary: str) -> Body:
     names: set[str] = set()
     fields: list[str] = []
     refers: list[str] = []
-    token = None
+    token, count = None, 0
     at = body.find(line)
     while at >= 0:
+        count += 1
+        if count > MOST_PARTS:
+            raise refusals.bad_request(f"A multipart body has at most {MOST_PARTS} parts.")
         following = body.find(line, at + len(line))
         head = _HEAD_ENDS.search(body, at, min(at + LONGEST_HEAD, len(body)))
+        _must_stand_alone(body, at, None if head is None else at + len(line))
         if head is None:
-            break
+            _must_end(body, at)
+            at = following
+            continue
         named = params.part_names(body[at + len(line) : head.start()])
         names.update(named)
         value = body[head.end() : following if following >= 0 else len(body)].rstrip(b"\r\n")

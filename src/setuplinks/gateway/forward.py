@@ -165,7 +165,7 @@ def _going_on(given: list[tuple[bytes, bytes]], credential: Credential) -> dict[
     headers: dict[str, str] = {}
     encoding, scheme = "identity", "Bearer"
     for name, value in given:
-        if name not in _STAYS_HERE:
+        if name.replace(b"_", b"-") not in _STAYS_HERE:  # many servers take the one for the other
             known, text = name.decode("latin-1"), value.decode("latin-1")
             headers[known] = f"{headers[known]}, {text}" if known in headers else text
         elif name == b"accept-encoding":

@@ -108,7 +108,7 @@ class Gateway:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, line: Line) -> int:
         query = bodies.read_query(scope["query_string"])
-        headers = dict(scope["headers"])
+        headers = bodies.read_headers(scope["headers"])
         raw = scope["raw_path"].partition(_RAW)[2]
         if raw.startswith(_MEDIA):
             return await self._file(scope, receive, send, raw.removeprefix(_MEDIA).decode("latin-1"), query, line)
@@ -207,8 +207,11 @@ class Gateway:
         changed = gateway_answers.with_pages(changed, self._forward.base_url, self._ours)
         if target.kind == "media" and not asked.path.edge:
             changed = gateway_answers.with_file_address(changed, lambda url: self._files.ours(target, url))
-        if target.kind == "waba" and asked.path.edge == graph.NUMBERS and b'"data"' in changed:
-            changed = gateway_answers.only_rows(changed, await self._objects.numbers_of(grant, target))
+        if target.kind == "waba" and asked.path.edge == graph.NUMBERS and changed and status < 400:
+            rows = gateway_answers.only_rows(changed, await self._objects.numbers_of(grant, target))
+            if rows is None:
+                raise refusals.cut_off(repeatable=sent.repeatable)
+            changed = rows
         self._remember(target, asked, status, read)
         headers = answering.with_key(sent.headers, credential.token.reveal(), grant.key)
         if changed is read:

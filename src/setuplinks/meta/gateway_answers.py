@@ -88,13 +88,15 @@ def is_file_address(url: str, graph_url: str) -> bool:
     return parts.scheme == "https" and parts.port in {None, 443} and known
 
 
-def only_rows(body: bytes, kept: Container[str]) -> bytes:
-    """A list without the rows whose id is not `kept`; the same bytes where there are none."""
+def only_rows(body: bytes, kept: Container[str]) -> bytes | None:
+    """A list without the rows whose id is not `kept`; the same bytes where there are none, None for what is no JSON."""
     try:
         answer = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return body
-    rows = as_rows(as_object(answer).get("data"))
+        return None
+    if not isinstance(answer, dict):
+        return None
+    rows = as_rows(answer.get("data"))
     staying = [row for row in rows if as_text(row.get("id")) in kept]
     return body if len(staying) == len(rows) else msgspec.json.encode({**answer, "data": staying})
 

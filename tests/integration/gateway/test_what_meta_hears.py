@@ -45,6 +45,15 @@ async def test_headers_go_on_but_for_those_of_the_hop_and_of_the_client_and_us(c
     assert heard.header("host") == crossing.meta.url.removeprefix("http://")
 
 
+async def test_a_header_with_underscores_is_the_same_header(crossing: Crossing) -> None:
+    headers = {"Authorization": f"Bearer {crossing.line.key}", "x_http_method_override": "DELETE", "file_offset": "0"}
+    url = crossing.api.url + crossing.path(crossing.line.number)
+    async with crossing.api._session.get(url, headers=headers) as answer:
+        assert answer.status == 200
+    assert crossing.heard.header("x_http_method_override") is None
+    assert crossing.heard.header("file_offset") == "0"
+
+
 async def test_any_version_and_any_method_is_passed_on(crossing: Crossing) -> None:
     waba = crossing.line.waba
     for version in ("v25.0", "v19.0", "v26.0", "v100.0", "v24"):

@@ -8,6 +8,7 @@ from yarl import URL
 
 from tests.integration.gateway.line import HELLO, VERSION, Line, error_of
 from tests.integration.gateway.neighbours import Neighbour, connected_beside
+from tests.integration.gateway.other_end import Crossing
 from tests.support.customer import Customer, a_customer
 from tests.support.service import RunningService, Tenant
 
@@ -211,6 +212,58 @@ async def test_no_body_leads_anywhere_else(line: Line) -> None:
         reply = await line.api.post(path, raw, Content_Type="multipart/form-data; boundary=cut")
         assert error_of(reply) == (400, 100, None), body
     assert await line.met() == []
+
+
+async def test_no_body_is_read_in_two_ways(line: Line) -> None:
+    hidden = b'--cut\r\nContent-Disposition: form-data; name="method"\r\n\r\nDELETE\r\n--cut--\r\n'
+    value = b'--cut\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+    form, cut = "application/x-www-form-urlencoded", "multipart/form-data; boundary=cut"
+    for kind, body in (
+        (f"{form}, a+json", b'{"a":"&method=delete&"}'),
+        (f"{form}, text/plain", b"method=delete"),
+        ("multipart/form-data; boundaryx=cut; boundary=b", hidden),
+        ("multipart/form-data; boundary=b; boundary=cut", hidden),
+        ('multipart/form-data; boundary="b cut"', hidden),
+        ("multipart/form-data; boundary=cu", hidden),
+        (cut, value + b"z--cut " + b"z" * 20_000 + b"\r\n" + hidden),
+        (cut, value + b'z--cut name="\r\n' + hidden),
+        (cut, value + b"z--cut,phone_numbers\r\n--cut--\r\n"),
+        (cut, b"--cut\r\nX: " + b"z" * 20_000 + b"\r\n" + hidden[7:]),
+        (cut, hidden.replace(b'"method"', b"'method'")),
+        (cut, value * 200 + b"\r\n--cut--\r\n"),
+        ("", b'{"a":"&method=delete&"}'),
+        ("", b"method=delete"),
+        (form, b'{"method":"delete"}'),
+        ("text/plain", b"method=delete"),
+    ):
+        for edge in ("media", "message_templates"):
+            if (kind, edge) == ("text/plain", "media"):
+                continue  # a file
+            reply = await line.api.post(line.path(line.number, edge), body, Content_Type=kind)
+            assert (reply.status in {400, 415}, reply.json["error"]["code"]) == (True, 100), (kind, body[:100])
+    assert await line.met() == []
+
+
+async def test_no_header_stands_twice_that_says_how_a_body_is_read(line: Line) -> None:
+    path = line.api.url + line.path(line.waba, "flows")
+    for twice in (
+        [("Content-Type", "application/x-www-form-urlencoded"), ("Content-Type", "application/json")],
+        [("Content-Encoding", "gzip"), ("Content-Encoding", "identity"), ("Content-Type", "application/json")],
+        [("Authorization", "Bearer sl_waba_x"), ("Content-Type", "application/json")],
+    ):
+        headers = [("Authorization", f"Bearer {line.key}"), *twice]
+        async with line.api._session.post(path, data=b'{"a":"&method=delete&"}', headers=headers) as answer:
+            assert (answer.status, (await answer.json())["error"]["code"]) == (400, 100), twice
+    assert await line.met() == []
+
+
+async def test_a_list_of_numbers_that_cannot_be_read_is_not_handed_on(crossing: Crossing) -> None:
+    path = crossing.path(crossing.line.waba, "phone_numbers")
+    assert error_of(await crossing.api.get(f"{path}?callback=f")) == (400, 100, None)
+    for told in (b'/**/ f({"data":[{"id":"1"}]});', b"<data><id>1</id></data>", b'[{"id":"1"}]'):
+        crossing.meta.says(told)
+        reply = await crossing.api.get(path)
+        assert (reply.status, b'"1"' in reply.body) == (504, False)
 
 
 async def test_fields_that_stay_with_the_object_are_read(line: Line) -> None:
