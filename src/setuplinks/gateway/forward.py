@@ -6,8 +6,10 @@ Owns the connections, the time-outs and which headers go on. What an answer's bo
 
 import io
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import aiohttp
 import yarl
@@ -24,6 +26,7 @@ CONNECT_SECONDS = 4.0
 ANSWER_SECONDS = 30.0  # for the first byte of an answer, and between two bytes
 UPLOAD_SECONDS = 600.0  # Meta may take its time with a file of 100 MB
 CONNECTIONS = 2_000
+OF_ONE_ACCOUNT = 500  # so that no key's slow files hold all of them
 _PROMPT = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
 _PATIENT = aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS, sock_read=UPLOAD_SECONDS)
 READ_AT_ONCE = 256 * 1024
@@ -57,6 +60,7 @@ class Sent:
     seconds: float
     repeatable: bool = True
     length: str | None = field(default=None)
+    ended: Callable[[], None] = field(default=lambda: None)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes; nothing of it is kept. Raises aiohttp's errors where it breaks off."""
@@ -78,7 +82,8 @@ class Sent:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def end(self) -> None:
-        """Lets the connection go: back to the others where the body was read to its end, else closed."""
+        """Lets the connection go: back to the others where the body was read to its end, else closed. Once."""
+        self.ended()
         if self.response.content.at_eof():
             self.response.release()
         else:
@@ -88,11 +93,12 @@ class Sent:
 class Forward:
     """Sends calls; opens its connections on the first one and wants `close()` at the end."""
 
-    def __init__(self, base_url: str, clock: Clock, usage: Usage) -> None:
-        self.base_url = base_url
+    def __init__(self, base_url: str, clock: Clock, usage: Usage, of_one: int = OF_ONE_ACCOUNT) -> None:
+        self.base_url, self.of_one = base_url, of_one
         self._clock, self._usage = clock, usage
         self._session: aiohttp.ClientSession | None = None
         self._noted_at: dict[tuple[int, int], int] = {}
+        self._under_way: Counter[tuple[int, int]] = Counter()
 
     async def close(self) -> None:
         """Closes every connection."""
@@ -115,6 +121,26 @@ class Forward:
         body: bytes | Stream = b"",
     ) -> Sent:
         """A call to a whole address, with those of the headers that go on. Raises Refusal where no answer came."""
+        place = (credential.tenant_id, credential.waba_id)
+        if self._under_way[place] >= self.of_one:
+            raise refusals.too_many()
+        self._under_way[place] += 1
+        try:
+            sent = await self._fetch(url, method, given, credential, body)
+        except BaseException:
+            self._leave(place)
+            raise
+        sent.ended = partial(self._leave, place)
+        return sent
+
+    def _leave(self, place: tuple[int, int]) -> None:
+        self._under_way[place] -= 1
+        if self._under_way[place] <= 0:
+            del self._under_way[place]
+
+    async def _fetch(
+        self, url: str, method: str, given: list[tuple[bytes, bytes]], credential: Credential, body: bytes | Stream
+    ) -> Sent:
         stream = None if isinstance(body, bytes) else body
         headers = _going_on(given, credential)
         if stream is not None and stream.length is not None:

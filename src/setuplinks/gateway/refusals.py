@@ -85,6 +85,14 @@ def unreachable() -> Refusal:
     )  # fmt: skip
 
 
+def too_many() -> Refusal:
+    """The account has as many calls under way as one may have; nothing was sent."""
+    return Refusal(
+        429, meta.ACCOUNT_LIMIT, f"(#{meta.ACCOUNT_LIMIT}) Too many calls of this WhatsApp Business account are under "
+        "way. Nothing was sent; send it again when some of them have ended.", transient=True, retry_after=1,
+    )  # fmt: skip
+
+
 def cut_off(*, repeatable: bool) -> Refusal:
     """The call left and no whole answer came."""
     if repeatable:

@@ -18,7 +18,7 @@ USES: tuple[Use, ...] = ("send", "manage", "read")
 
 JSON_TYPE = b"application/json; charset=UTF-8"
 UNKNOWN, UNAVAILABLE, NOT_ALLOWED, BAD_PARAMETER, BAD_TOKEN, LACKS_PERMISSION = 1, 2, 10, 100, 190, 200
-NO_SUCH_OBJECT = 33
+NO_SUCH_OBJECT, ACCOUNT_LIMIT = 33, 80007
 UPLOAD, UPLOADS = "upload:", "uploads"
 
 READS = frozenset({"GET", "HEAD"})

@@ -113,6 +113,26 @@ async def test_100_mb_come_down_without_sitting_in_memory(crossing: Crossing) ->
     assert held.most < MOST_HELD
 
 
+async def test_no_account_holds_all_connections_to_meta_with_slow_calls(crossing: Crossing) -> None:
+    asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_meta(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await may_end.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": b"{}"})
+
+    crossing.meta.playing = slow_meta
+    crossing.parts.gateway.forward.of_one = 1
+    path = crossing.path(crossing.line.number)
+    first = asyncio.create_task(crossing.api.get(path))
+    await asked.wait()
+    assert error_of(await crossing.api.get(path)) == (429, 80007, None)
+    may_end.set()
+    assert (await first).status == 200
+    assert (await crossing.api.get(path)).status == 200, "what has ended counts no more"
+
+
 async def test_a_part_behind_the_file_that_says_another_call_ends_it_before_meta_has_it_all(crossing: Crossing) -> None:
     async def file() -> AsyncIterator[bytes]:
         yield HEAD
