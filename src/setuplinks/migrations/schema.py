@@ -319,10 +319,11 @@ delivery = _table(
     _num("lane", null=True),
     Index("delivery_id", "id", unique=True),
     Index("delivery_due", "tenant_id", "endpoint_id", "due_at"),
-    # Only deliveries that keep an order stand in it, so that all others cost nothing.
+    # Only deliveries that keep an order and wait stand in it: the others cost nothing, and the first one is at its head.
     Index(
         "delivery_lane", "tenant_id", "endpoint_id", "lane", "id",
-        sqlite_where=text("lane IS NOT NULL"), postgresql_where=text("lane IS NOT NULL"),
+        sqlite_where=text("lane IS NOT NULL AND status = 'pending'"),
+        postgresql_where=text("lane IS NOT NULL AND status = 'pending'"),
     ),
 )  # fmt: skip
 attempt = _daily(

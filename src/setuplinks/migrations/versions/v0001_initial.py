@@ -136,7 +136,8 @@ def _second_tables() -> None:
     op.create_index("delivery_id", "delivery", ["id"], unique=True)
     op.create_index("delivery_lane", "delivery",
         ["tenant_id", "endpoint_id", "lane", "id"],
-        sqlite_where=sa.text("lane IS NOT NULL"), postgresql_where=sa.text("lane IS NOT NULL"))
+        sqlite_where=sa.text("lane IS NOT NULL AND status = 'pending'"),
+        postgresql_where=sa.text("lane IS NOT NULL AND status = 'pending'"))
     op.create_table("endpoint_state",
         num("tenant_id"), num("endpoint_id"), num("next_due", null=True), num("in_flight", "0"),
         real("tokens", null=True), num("tokens_at", null=True), num("failures", "0"),
