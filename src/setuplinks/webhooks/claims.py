@@ -125,6 +125,8 @@ _FROM_OTHERS = (
     f"AND p.event_id {_YOUNG_POSTGRES}"
 )
 # The tokens that a row with a rate limit has now; least() passes over the null of a row without one, so it is asked.
+# A delivery that somebody else holds (a recovery or a deletion of very many) stays due for the next look: who waited
+# for it would hold up the endpoints that are taken together with this one, and whoever tells of them.
 _TAKE_POSTGRES = f"""
 WITH given AS MATERIALIZED (
     SELECT {_NOW_POSTGRES} AS db_now, CAST($3 AS bigint) AS now, CAST($3 AS bigint) + CAST($5 AS bigint) AS lease_end,
@@ -151,7 +153,7 @@ room AS MATERIALIZED (
 picked AS MATERIALIZED (
     SELECT d.id FROM delivery d, given WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
     AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now) AND {_FIRST}
-    ORDER BY d.due_at, d.id LIMIT (SELECT free FROM room)
+    ORDER BY d.due_at, d.id LIMIT (SELECT free FROM room) FOR NO KEY UPDATE OF d SKIP LOCKED
 ),
 taken AS (
     UPDATE delivery d SET attempts = d.attempts + 1, due_at = lease_end, lease_until = db_now + CAST($5 AS bigint)
