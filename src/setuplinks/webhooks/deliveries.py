@@ -6,7 +6,7 @@ Owns sending again by hand. It does not own automatic retries (`retry`, `runner`
 from dataclasses import dataclass
 
 from setuplinks.core import wire
-from setuplinks.core.clock import DAY, SECOND, Clock
+from setuplinks.core.clock import DAY, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.ids import instant_of
@@ -21,6 +21,8 @@ from setuplinks.webhooks.service import CHANNEL, Events, opened, payload
 
 SLICE = 500
 RECENT = 2 * DAY
+LATEST_COMMIT = MINUTE
+"""After its id was made an event is committed within this time, or never."""
 SETTLED_AFTER = 5 * SECOND
 """Ids are made before the commit, so an event may become visible after a younger one: a poller gets what is older."""
 
@@ -167,10 +169,12 @@ class Deliveries:
         """Delivers what was never delivered of the range, and with `again` what was; how many of each."""
         listener, tenant_id, now = listener_of(endpoint), endpoint.tenant_id, self._clock.now()
         key, end = before(asked.since), before(asked.until)
-        rows = await self._db.read(store.DELIVERIES_OF, tenant_id, endpoint.id, key, end)
-        known = {row["event_id"]: row for row in rows}
+        known = await self._known(endpoint, key, end)
+        fresh = before(now - LATEST_COMMIT)
         played = missed = 0
         while page := await self._db.read(store.EVENTS_BETWEEN, tenant_id, key, end, endpoint.format, SLICE):
+            if page[-1]["id"] > fresh:  # told while this runs: who sees the event sees the delivery made with it
+                known |= await self._known(endpoint, max(key, fresh), end)
             key = page[-1]["id"]
             async with self._db.transaction() as tx:
                 for row in page:
@@ -186,6 +190,11 @@ class Deliveries:
                         tx.add(store.PLAY_AGAIN, tenant_id, delivery["id"], now)
                         played += 1
         return played, missed
+
+    async def _known(self, endpoint: Endpoint, key: str, end: str) -> dict[str, Row]:
+        """The endpoint's deliveries of events between two ids, by event."""
+        rows = await self._db.read(store.DELIVERIES_OF, endpoint.tenant_id, endpoint.id, key, end)
+        return {row["event_id"]: row for row in rows}
 
     async def events(
         self, tenant_id: int, key: str, limit: int, *,
