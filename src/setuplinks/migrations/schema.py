@@ -319,7 +319,7 @@ delivery = _table(
     _num("lane", null=True),
     Index("delivery_id", "id", unique=True),
     Index("delivery_due", "tenant_id", "endpoint_id", "due_at"),
-    # Only deliveries that keep an order and wait stand in it: the others cost nothing, and the first one is at its head.
+    # Only deliveries that keep an order and wait stand in it: all others cost nothing, and the first is at its head.
     Index(
         "delivery_lane", "tenant_id", "endpoint_id", "lane", "id",
         sqlite_where=text("lane IS NOT NULL AND status = 'pending'"),
