@@ -131,7 +131,10 @@ class Sender:
         self, parcel: Parcel, payload: Payload | None, destination: Destination | None, started_at: int
     ) -> Result:
         if destination is None:
-            return Result(parcel, Verdict.FINAL, started_at, words="endpoint is gone", counts=False)
+            if await self._db.one(store.ENDPOINT, *parcel.key) is None:
+                return Result(parcel, Verdict.FINAL, started_at, words="endpoint is gone", counts=False)
+            # A process may lack a master key that another has: what it cannot open is tried again.
+            return Result(parcel, Verdict.RETRY, started_at, words="not sent: its secrets stay closed", counts=False)
         payload = payload or await self._stored(parcel)
         if payload is None:
             return Result(parcel, Verdict.FINAL, started_at, words="payload erased", counts=False)

@@ -3,8 +3,10 @@
 import asyncio
 
 from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND
+from setuplinks.core.vault import KeyRing, Vault
 from setuplinks.webhooks.ledger import PER_ENDPOINT
 from setuplinks.webhooks.models import EVENT_TYPES
+from setuplinks.webhooks.runner import DeliveryRunner
 from tests.integration.webhooks.room import LINK, LINK_ID, Room
 from tests.support.inbox import Answer, Inbox, running_inbox
 
@@ -286,3 +288,17 @@ async def test_enabling_closes_an_open_breaker_at_once(room: Room, inbox: Inbox)
     await room.call("POST", f"/admin/webhook-endpoints/{endpoint['id']}/enable")
     assert await room.drain() == 1
     assert (await room.state(endpoint))["failures"] == 0
+
+
+async def test_what_a_process_without_the_master_key_takes_is_not_lost(room: Room, inbox: Inbox) -> None:
+    endpoint = await room.endpoint(inbox.url)
+    await room.emit()
+    vault = Vault(room.db, KeyRing({"k9": b"\x09" * 32}), room.clock)
+    blind = DeliveryRunner(room.db, vault, room.clock, room.events, room.outbound)
+    assert await room.drain(blind) == 1
+    delivery = await room.the_delivery(endpoint)
+    assert (delivery["status"], delivery["attempts"][0]["error"]) == ("pending", "not sent: its secrets stay closed")
+    assert (await room.state(endpoint))["failures"] == 0, "the receiver has no part in it"
+    room.clock.advance(MINUTE)
+    assert await room.drain() == 1
+    assert (await room.the_delivery(endpoint))["status"] == "delivered"
