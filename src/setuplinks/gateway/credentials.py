@@ -19,11 +19,14 @@ MOST = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A token and its proof. `dead` says for what reason Meta no longer takes it; None while it does."""
+    """A token and its proof. `dead` says for what reason Meta no longer takes it; None while it does.
+
+    `which` of the account's credentials it is: its version and when it was obtained.
+    """
 
     tenant_id: int
     waba_id: int
-    version: int
+    which: tuple[int, int]
     token: Secret
     proof: str = field(repr=False)
     dead: str | None
@@ -36,7 +39,7 @@ class Credentials:
     def __init__(self, db: Database, clock: Clock, vault: Vault, app_secret: Secret) -> None:
         self._db, self._clock, self._vault, self._app_secret = db, clock, vault, app_secret
         self._kept: dict[tuple[int, int], Credential] = {}
-        self._dead: dict[tuple[int, int], tuple[int, str, int]] = {}
+        self._dead: dict[tuple[int, int], tuple[tuple[int, int], str, int]] = {}
         self._era = 0
 
     def forget(self) -> None:
@@ -50,7 +53,7 @@ class Credentials:
         if len(self._dead) >= MOST:
             self._dead.clear()
         self._dead[credential.tenant_id, credential.waba_id] = (
-            credential.version, reason, self._clock.now() + KEPT_FOR,
+            credential.which, reason, self._clock.now() + KEPT_FOR,
         )  # fmt: skip
         self._kept.pop((credential.tenant_id, credential.waba_id), None)
 
@@ -67,9 +70,10 @@ class Credentials:
             return None
         sealer = await self._vault.tenant(tenant_id)
         token = Secret(sealer.open(row["token"], "credential", waba_id, "token").decode())
-        dead = self._buried(place, row["version"], now) or (row["dead"] if not row["alive"] else None)
+        which = (row["version"], row["obtained_at"])
+        dead = self._buried(place, which, now) or (row["dead"] if not row["alive"] else None)
         found = Credential(
-            tenant_id, waba_id, row["version"], token, appsecret_proof(self._app_secret, token), dead, now
+            tenant_id, waba_id, which, token, appsecret_proof(self._app_secret, token), dead, now
         )  # fmt: skip
         if era == self._era:
             if len(self._kept) >= MOST:
@@ -77,11 +81,11 @@ class Credentials:
             self._kept[place] = found
         return found
 
-    def _buried(self, place: tuple[int, int], version: int, now: int) -> str | None:
+    def _buried(self, place: tuple[int, int], which: tuple[int, int], now: int) -> str | None:
         buried = self._dead.get(place)
         if buried is None:
             return None
-        if buried[0] == version and 0 < buried[2] - now <= KEPT_FOR:
+        if buried[0] == which and 0 < buried[2] - now <= KEPT_FOR:
             return buried[1]
         del self._dead[place]
         return None

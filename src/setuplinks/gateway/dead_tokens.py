@@ -55,7 +55,7 @@ class DeadTokens:
 
     async def _cut_off(self, tx: Unit, credential: Credential, reason: Reason) -> None:
         key = (credential.tenant_id, credential.waba_id)
-        tx.must(Overtaken(), whatsapp.CREDENTIAL_STANDS, *key, credential.version)
+        tx.must(Overtaken(), whatsapp.SAME_CREDENTIAL, *key, *credential.which)
         await self._disconnects.disconnect(tx, *key, reason)
 
 

@@ -26,7 +26,7 @@ WABAS = (
 _DEAD = ", ".join(f"'{reason}'" for reason in (*TOKEN_REASONS, "app_removed"))
 # The token, and of the customer's connected numbers how many live and how many were cut off for the token's sake.
 CREDENTIAL = (  # what is set in are constants
-    "SELECT k.token, k.version, "  # noqa: S608
+    "SELECT k.token, k.version, k.obtained_at, "  # noqa: S608
     "(SELECT COUNT(*) FROM phone_number p WHERE p.tenant_id = k.tenant_id AND p.waba_id = k.waba_id "
     "AND p.status IN ('pending', 'active')) AS alive, "
     "(SELECT MIN(p.disconnect_reason) FROM phone_number p WHERE p.tenant_id = k.tenant_id AND p.waba_id = k.waba_id "

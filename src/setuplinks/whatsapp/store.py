@@ -131,6 +131,8 @@ CHECKED = (
     "WHERE tenant_id = $1 AND waba_id = $2 AND version = $3"
 )
 CREDENTIAL_STANDS = "UPDATE credential SET version = version WHERE tenant_id = $1 AND waba_id = $2 AND version = $3"
+# The same, also where an erased credential's place was taken by a new one: its versions begin anew.
+SAME_CREDENTIAL = f"{CREDENTIAL_STANDS} AND obtained_at = $4"
 MOVE_END = (
     "UPDATE credential SET token_expires_at = $4, warn_at = $5 WHERE tenant_id = $1 AND waba_id = $2 AND version = $3"
 )

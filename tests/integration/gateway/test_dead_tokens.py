@@ -2,8 +2,13 @@
 
 import asyncio
 
+from starlette.types import Receive, Scope, Send
+
 from setuplinks.core.clock import SECOND
+from setuplinks.core.db.unit import Unit
+from setuplinks.whatsapp import store as whatsapp
 from tests.integration.gateway.line import Line, error_of
+from tests.integration.gateway.other_end import Crossing
 from tests.integration.provisioning.standing import DISCONNECTED, RECONNECTED
 from tests.support.customer import Customer
 
@@ -64,6 +69,36 @@ async def test_a_token_that_a_look_at_the_account_finds_well_is_used_again(line:
     standing.service.clock.advance(31 * SECOND)
     await line.send()
     assert [call["call"] for call in await line.met()] == ["messages"]
+
+
+async def test_a_late_190_of_an_erased_token_buries_no_token_that_came_after_it(crossing: Crossing) -> None:
+    asked, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow_meta(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await may_end.wait()
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-type", b"application/json")]})
+        await send({"type": "http.response.body", "body": b'{"error":{"code":190,"error_subcode":463}}'})
+
+    crossing.meta.playing = slow_meta
+    path, standing, db = crossing.path(crossing.line.number), crossing.line.standing, crossing.parts.deps.db
+    late = asyncio.create_task(crossing.api.get(path))
+    await asked.wait()
+    [old] = await db.read("SELECT * FROM credential")
+    place = (old["tenant_id"], old["waba_id"])
+
+    async def taken_anew(tx: Unit) -> None:
+        tx.add(whatsapp.ERASE_CREDENTIAL, *place)
+        tx.add(whatsapp.PUT_CREDENTIAL, *place, old["token"], None, old["obtained_at"] + SECOND, old["meta_user_id"])
+        tx.wake(whatsapp.CREDENTIALS)
+
+    await db.unit(taken_anew)
+    may_end.set()
+    assert (await late).status == 401
+    assert (await standing.shown())["status"] == "active"
+    crossing.parts.gateway.forget()
+    crossing.meta.playing = None
+    assert (await crossing.api.get(path)).status == 200
 
 
 async def test_an_error_that_passes_and_one_of_another_kind_cut_nothing_off(line: Line) -> None:
