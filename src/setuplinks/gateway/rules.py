@@ -21,6 +21,8 @@ USERS = "Who may work on the account is settled in the customer's own Business M
 
 def refusal_of_path(method: str, kind: Kind, path: GraphPath) -> Refusal | None:
     """What would cut the service's own connection; None where the call may go on."""
+    if kind == "upload" and path.edge and method != "POST":
+        return refusals.not_yours(path.node, method)  # the app's uploads are everybody's: one is begun, none is listed
     if method in graph.READS:
         return None
     if kind == "phone_number" and path.edge in graph.REGISTRATION:

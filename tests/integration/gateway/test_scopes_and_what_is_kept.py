@@ -116,3 +116,8 @@ async def test_the_apps_upload_for_a_template_s_picture_goes_through(line: Line)
     assert not reply.json["error"]["fbtrace_id"].startswith("sl")
     reader = await line.other_key(scopes=["read", "send"])
     assert error_of(await reader.post(line.path("1234567890", "uploads"), {})) == (403, 200, None)
+    await line.standing.service.sandbox.forget_calls()
+    for method in ("GET", "DELETE"):
+        reply = await line.api.call(method, line.path("1234567890", "uploads"))
+        assert error_of(reply) == (400, 100, 33), "the uploads of all who use the app"
+    assert await line.met() == []
