@@ -15,7 +15,7 @@ from setuplinks.core.vault import Vault
 from setuplinks.tenants import audit
 from setuplinks.webhooks import store
 from setuplinks.webhooks.endpoints import Endpoints, listener_of
-from setuplinks.webhooks.models import WEBHOOK_TEST, Endpoint, EndpointDisabled, PayloadErased, listens
+from setuplinks.webhooks.models import WEBHOOK_TEST, Endpoint, EndpointBusy, EndpointDisabled, PayloadErased, listens
 from setuplinks.webhooks.retention import before
 from setuplinks.webhooks.service import CHANNEL, Events, opened, payload
 
@@ -122,7 +122,7 @@ class Deliveries:
         """Sends again all that failed since, and what was never sent because the endpoint was disabled.
 
         Opens its own units, in slices; cut off half-way it goes on when it is asked again. Raises NotFound, Invalid,
-        EndpointDisabled.
+        EndpointDisabled, EndpointBusy.
         """
         endpoint, now = await self._open(tenant_id, endpoint_id, since), self._clock.now()
         since = max(since, endpoint.created_at)
@@ -136,7 +136,7 @@ class Deliveries:
         """Sends all events of a range that the endpoint listens to, in their order, whatever became of them before.
 
         Opens its own units, in slices; cut off half-way it begins anew when it is asked again. What is under way or
-        waits stays as it is. Raises NotFound, Invalid, EndpointDisabled.
+        waits stays as it is. Raises NotFound, Invalid, EndpointDisabled, EndpointBusy.
         """
         endpoint = await self._open(tenant_id, endpoint_id, asked.since)
         if asked.until <= asked.since:
@@ -161,22 +161,39 @@ class Deliveries:
     async def _told(self, tenant_id: int, endpoint_id: int, actor: str, action: str, detail: dict[str, object]) -> None:
         now = self._clock.now()
         async with self._db.transaction() as tx:
-            tx.add(store.EARLIER_DUE, tenant_id, endpoint_id, now)
-            tx.wake(CHANNEL)
+            self._wake(tx, tenant_id, endpoint_id, now)
             audit.add(tx, now, tenant_id, actor, action, "webhook_endpoint", endpoint_id, detail)
 
+    def _wake(self, tx: Unit, tenant_id: int, endpoint_id: int, now: int) -> None:
+        tx.add(store.EARLIER_DUE, tenant_id, endpoint_id, now)
+        tx.wake(CHANNEL)
+
     async def _play(self, endpoint: Endpoint, asked: Range, *, again: bool) -> tuple[int, int]:
+        """As `_play_all`; what is due already goes out also where that is broken off."""
+        try:
+            return await self._play_all(endpoint, asked, again=again)
+        except EndpointBusy:
+            async with self._db.transaction() as tx:
+                self._wake(tx, endpoint.tenant_id, endpoint.id, self._clock.now())
+            raise
+
+    async def _play_all(self, endpoint: Endpoint, asked: Range, *, again: bool) -> tuple[int, int]:
         """Delivers what was never delivered of the range, and with `again` what was; how many of each."""
         listener, tenant_id, now = listener_of(endpoint), endpoint.tenant_id, self._clock.now()
         key, end = before(asked.since), before(asked.until)
         known = await self._known(endpoint, key, end)
         fresh = before(now - LATEST_COMMIT)
         played = missed = 0
+        version = endpoint.version
+        busy = EndpointBusy("Ask again when it has ended. Nothing is lost: what was not sent yet is sent then.")
         while page := await self._db.read(store.EVENTS_BETWEEN, tenant_id, key, end, endpoint.format, SLICE):
             if page[-1]["id"] > fresh:  # told while this runs: who sees the event sees the delivery made with it
                 known |= await self._known(endpoint, max(key, fresh), end)
             key = page[-1]["id"]
             async with self._db.transaction() as tx:
+                # Two at once would each find the same events missed: the second one stops here.
+                tx.must(busy, store.PLAYING, tenant_id, endpoint.id, version)
+                version += 1
                 for row in page:
                     delivery = known.get(row["id"])
                     wanted = listener.hears(row["type"], row["customer_id"], row["phone_id"])

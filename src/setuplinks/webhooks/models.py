@@ -68,6 +68,13 @@ class EndpointDisabled(Conflict):
     title = "The webhook endpoint is disabled."
 
 
+class EndpointBusy(Conflict):
+    """The endpoint was changed while its events were played, or another recovery or replay runs there."""
+
+    code = "endpoint_busy"
+    title = "The endpoint was changed, or another recovery or replay of it is running."
+
+
 class EndpointLimit(Conflict):
     """The tenant has as many endpoints as one may have."""
 

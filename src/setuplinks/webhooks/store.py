@@ -47,6 +47,11 @@ ROTATE = (
     "signing_key_previous = signing_key, signing_key = $7, version = version + 1 "
     "WHERE tenant_id = $1 AND id = $2 AND version = $6 AND deleted_at IS NULL"
 )
+# One recovery or replay at a time, and none past a change of the endpoint.
+PLAYING = (
+    "UPDATE webhook_endpoint SET version = version + 1 "
+    "WHERE tenant_id = $1 AND id = $2 AND version = $3 AND status = 'enabled' AND deleted_at IS NULL"
+)
 DISABLE = (
     "UPDATE webhook_endpoint SET status = 'disabled', disabled_reason = $3, updated_at = $4, version = version + 1 "
     "WHERE tenant_id = $1 AND id = $2 AND version = $5 AND status = 'enabled'"

@@ -1,5 +1,6 @@
 """The routes of endpoints, deliveries and events, as a tenant calls them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -122,6 +123,21 @@ async def test_a_disabled_endpoint_gets_nothing_until_it_is_enabled_and_then_wha
     assert inbox.received[1].headers["webhook-id"] == missed
     again = await room.call("POST", f"{path}/recover", {"since": "2026-05-18T12:00:00Z"})
     assert again.json() == {"failedAgain": 0, "missed": 0}
+
+
+async def test_recoveries_at_the_same_moment_send_what_was_missed_once(room: Room, inbox: Inbox) -> None:
+    made = await room.endpoint(inbox.url)
+    path = f"/admin/webhook-endpoints/{made['id']}"
+    await room.call("PATCH", path, {"status": "disabled"})
+    missed = {await room.emit() for _ in range(3)}
+    await room.call("POST", f"{path}/enable")
+    since = {"since": "2026-05-18T12:00:00Z"}
+    answers = await asyncio.gather(*(room.call("POST", f"{path}/recover", since) for _ in range(6)))
+    told = [answer.json() for answer in answers]
+    assert sum(one["missed"] for one in told if "missed" in one) == 3
+    assert {one["code"] for one in told if "code" in one} <= {"endpoint_busy"}
+    await room.drain()
+    assert sorted(one.headers["webhook-id"] for one in inbox.received) == sorted(missed)
 
 
 async def test_recover_sends_again_what_failed_since_and_not_what_failed_before(room: Room, inbox: Inbox) -> None:
