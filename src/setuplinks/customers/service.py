@@ -18,7 +18,7 @@ from setuplinks.customers import store
 from setuplinks.customers.models import Customer, ExternalIdTaken
 from setuplinks.tenants import audit
 from setuplinks.tenants import service as tenants
-from setuplinks.tenants.auth import CHANNEL as KEYS
+from setuplinks.tenants.key_memory import CHANNEL as KEYS
 
 NAME_LIMIT = 200
 EXTERNAL_ID_LIMIT = 255

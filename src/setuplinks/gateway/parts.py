@@ -16,9 +16,9 @@ from setuplinks.gateway.sends import Sends
 from setuplinks.meta.graph import Graph
 from setuplinks.provisioning.disconnect import Disconnects
 from setuplinks.settings import Settings
-from setuplinks.tenants.auth import CHANNEL as KEYS
 from setuplinks.tenants.auth import Auth
 from setuplinks.tenants.idempotency import Idempotency
+from setuplinks.tenants.key_memory import CHANNEL as KEYS
 from setuplinks.whatsapp.store import CREDENTIALS
 
 

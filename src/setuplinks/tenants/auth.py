@@ -1,33 +1,27 @@
 """Who calls: from a bearer token or an `X-API-Key` header to a Caller with its role, tenant and scopes.
 
-Owns the check of the operator's key and of tenant keys, their short cache and the note of their last use. Which route
+Owns the check of the operator's key and of tenant keys; what was read of them is kept in `key_memory`. Which route
 needs what is declared with the route (`tenants/routes`).
 """
 
-import asyncio
 import hmac
-import logging
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 
 from setuplinks.core.clock import MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row
-from setuplinks.core.problems import Forbidden, Problem, TooMany, Unauthenticated
+from setuplinks.core.problems import Forbidden, TooMany, Unauthenticated
 from setuplinks.tenants.directory import Directory
+from setuplinks.tenants.key_memory import KeyMemory, Known
 from setuplinks.tenants.keys import TENANT_PREFIX, hash_key
 
-CACHE_FOR = 30 * SECOND
-NOTE_USE_EVERY = MINUTE
-CACHED = 10_000
-CHANNEL = "keys"
 LONGEST_KEY = 512
 
 NOTE_USE = "UPDATE api_key SET last_used_at = $3 WHERE tenant_id = $1 AND id = $2"
-
-log = logging.getLogger("setuplinks.auth")
 
 
 class TenantSuspended(Forbidden):
@@ -71,12 +65,9 @@ CLI = Caller("operator", None, None, frozenset({"admin", "read"}), "cli")
 _Proof = bytes | tuple[int, int]
 
 
-@dataclass(slots=True)
-class _Known:
+class _Key(NamedTuple):
     caller: Caller
-    read_at: int
     expires_at: int | None
-    noted_at: int
 
 
 class Auth:
@@ -85,31 +76,19 @@ class Auth:
     def __init__(
         self, db: Database, clock: Clock, directory: Directory, operator_key: str, *, per_minute: int = 0
     ) -> None:
-        self._db, self._clock, self._directory = db, clock, directory
+        self._clock, self._directory = clock, directory
         self._operator = hash_key(operator_key)
-        self._known: dict[_Proof, _Known] = {}
-        self._era = 0
-        self._notes: set[asyncio.Task[None]] = set()
+        self._keys = KeyMemory[_Proof, _Key](db, clock, NOTE_USE)
         self._per_minute = per_minute
         self._window: tuple[int, dict[str, int]] = (0, {})
 
     async def start(self) -> None:
         """Begins to listen for revoked keys and suspended tenants."""
-        await self._db.listen(CHANNEL, self.forget)
-        self._db.on_listen_lost(self.forget)
-
-    def forget(self) -> None:
-        """Drops every cached key; one that is being read right now is not kept either."""
-        self._era += 1
-        self._known.clear()
+        await self._keys.start()
 
     async def settle(self) -> None:
         """Waits until every note of a key's last use is written."""
-        while self._notes:
-            # Tasks that are done already are gathered without yielding, so the set is emptied here.
-            notes = tuple(self._notes)
-            await asyncio.gather(*notes, return_exceptions=True)
-            self._notes.difference_update(notes)
+        await self._keys.settle()
 
     def is_operator(self, key: str) -> bool:
         """Whether this is the operator's key."""
@@ -135,38 +114,19 @@ class Auth:
         return await self._tenant_caller((tenant_id, key_id))
 
     async def _tenant_caller(self, proof: _Proof) -> Caller:
-        now = self._clock.now()
-        known = self._known.get(proof)
-        if known is None or not 0 <= now - known.read_at < CACHE_FOR:
-            era = self._era
-            find = self._directory
-            row = await (find.key(proof) if isinstance(proof, bytes) else find.key_by_id(*proof))
-            if row is None:
-                self._known.pop(proof, None)
-                raise _refused("This key is not known, or it was revoked.")
-            known = _Known(_caller_of(row), now, row["expires_at"], row["last_used_at"] or 0)
-            if era == self._era:
-                if len(self._known) >= CACHED:
-                    self._known.clear()
-                self._known[proof] = known
-        if known.expires_at is not None and known.expires_at <= now:
+        known = self._keys.fresh(proof) or await self._keys.read(proof, partial(self._find, proof))
+        if known is None:
+            raise _refused("This key is not known, or it was revoked.")
+        caller, expires_at = known.value
+        if expires_at is not None and expires_at <= self._clock.now():
             raise _refused("This key has expired.")
-        if now - known.noted_at >= NOTE_USE_EVERY:
-            known.noted_at = now
-            self._note_use(known.caller, now)
-        return known.caller
+        self._keys.used(known, caller.tenant_id, caller.key_id)
+        return caller
 
-    def _note_use(self, caller: Caller, now: int) -> None:
-        task = asyncio.get_running_loop().create_task(self._write_use(caller, now))
-        self._notes.add(task)
-        task.add_done_callback(self._notes.discard)
-
-    async def _write_use(self, caller: Caller, now: int) -> None:
-        try:
-            async with self._db.transaction() as tx:
-                tx.add(NOTE_USE, caller.tenant_id, caller.key_id, now)
-        except Problem as error:  # the note is a courtesy; the request that it tells of was answered
-            log.warning("auth.last_use_not_noted: %s", error.code)
+    async def _find(self, proof: _Proof) -> Known[_Key] | None:
+        find = self._directory
+        row = await (find.key(proof) if isinstance(proof, bytes) else find.key_by_id(*proof))
+        return None if row is None else Known(_Key(_caller_of(row), row["expires_at"]), row["last_used_at"] or 0)
 
     def _count(self, actor: str) -> None:
         minute = self._clock.now() // MINUTE

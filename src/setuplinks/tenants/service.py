@@ -18,7 +18,7 @@ from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import NotFound, RaceLost
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.tenants import audit, redirects, store
-from setuplinks.tenants.auth import CHANNEL
+from setuplinks.tenants.key_memory import CHANNEL
 from setuplinks.tenants.keys import REDIRECT_PREFIX, SCOPES, TENANT_PREFIX, hash_key, new_key, shown
 from setuplinks.tenants.languages import check_time_zone, normal_language
 from setuplinks.tenants.models import (

@@ -16,7 +16,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.problems import Conflict, NotFound
 from setuplinks.tenants import audit
-from setuplinks.tenants.auth import CHANNEL
+from setuplinks.tenants.key_memory import CHANNEL
 from setuplinks.tenants.keys import WABA_PREFIX, hash_key, new_key, shown
 from setuplinks.whatsapp.models import Waba
 

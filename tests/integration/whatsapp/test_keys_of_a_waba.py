@@ -7,7 +7,7 @@ import pytest
 
 from setuplinks.core.clock import SECOND
 from setuplinks.core.db.database import Database
-from setuplinks.tenants.auth import CHANNEL
+from setuplinks.tenants.key_memory import CHANNEL
 from setuplinks.tenants.keys import hash_key
 from setuplinks.whatsapp.waba_keys import FIND_BY_HASH, WabaKey
 from tests.integration.setup_links.desk import Desk
