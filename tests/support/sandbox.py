@@ -4,6 +4,7 @@ Owns starting it and the few calls that tests make. The service runs on `127.0.0
 which would be lost on the way back from Meta is lost here too.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -21,6 +22,8 @@ CONFIG_ID = "2345678901"
 VERIFY_TOKEN = "sandbox-verify-token"
 BUSINESS_ID = "900000000000001"
 SYSTEM_TOKEN = "EAAsandboxsystemtoken0123456789"
+HELD_MS = 600_000  # the service gives a call up long before: what is held is let go by the test
+PATIENCE_SECONDS = 60.0
 
 
 class SandboxRefused(RuntimeError):
@@ -55,8 +58,22 @@ class Sandbox:
         """Makes calls of that kind (`register`, `exchange`, `*` …) fail, e.g. `times=2, code=2` or `status=502`."""
         await self.ask("POST", "/sandbox/faults", {"call": call, **what})
 
+    async def hold(self, call: str, **what: Any) -> None:
+        """Keeps the next call of that kind waiting until `let_go`, however slow this machine is."""
+        await self.fault(call, **{"times": 1, "delayMs": HELD_MS, **what})
+
+    async def until_held(self, call: str) -> None:
+        """Returns once the call that is to be held has come. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while call in {fault["call"] for fault in (await self.ask("GET", "/sandbox/faults"))["data"]}:
+                await asyncio.sleep(0.02)
+
+    async def let_go(self, call: str) -> None:
+        """Ends what was set for calls of that kind; the one that was held is answered."""
+        await self.ask("DELETE", f"/sandbox/faults?call={call}")
+
     async def no_more_faults(self) -> None:
-        """Ends all faults."""
+        """Ends all faults, and lets go of all that was held."""
         await self.ask("DELETE", "/sandbox/faults")
 
     async def calls(self, call: str | None = None) -> list[dict[str, Any]]:

@@ -193,9 +193,9 @@ class Control:
         self.world.faults.append(fault)
         return views.camel_fields(fault)
 
-    async def clear_faults(self, _request: Request, _body: Body) -> Body:
-        self.world.faults.clear()
-        self.world.forecast.set(None)
+    async def clear_faults(self, request: Request, _body: Body) -> Body:
+        """`?call=register` ends those of that call alone. A call that waits by a `delayMs` goes on."""
+        self.world.end_faults(request.query_params.get("call"))
         return {"ok": True}
 
     def _by_rate(self, body: Body) -> Body:

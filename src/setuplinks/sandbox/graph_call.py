@@ -121,7 +121,7 @@ async def injected_fault(call: GraphCall) -> None:
             if fault.times <= 0:
                 world.faults.remove(fault)
         if fault.delay_ms:
-            await asyncio.sleep(fault.delay_ms / 1000)
+            await world.wait_by(fault)
         if fault.code is not None:
             raise error_of(fault.code, fault.message, fault.subcode, fault.status)
         if fault.status is not None:

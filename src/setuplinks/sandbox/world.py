@@ -3,6 +3,8 @@
 Records and look-ups only; what a signup makes stands in `grants`, the dialog's moves in `flow`.
 """
 
+import asyncio
+import contextlib
 import secrets
 import time
 from collections import Counter, deque
@@ -208,6 +210,7 @@ class World:
         self.spool = Spool()
         self.notify: Callable[[str, str, dict[str, Any]], None] = lambda _field, _entry_id, _value: None
         self.tell_of_number: Callable[[Number, str, dict[str, Any]], int] = lambda _number, _field, _value: 0
+        self._waiting: dict[str, asyncio.Event] = {}  # a fault's call → set once the calls that wait by it may go on
         self._counter = int(time.time() * 1000)  # ids never repeat over restarts: the service may remember older ones
         self.clear()
 
@@ -232,6 +235,7 @@ class World:
         self.standing: Scenario = DEFAULT
         self.onboarded: dict[str, float] = {}  # business id → when it was first connected
         self.faults: list[InjectedFault] = []
+        self._let_go(None)
         self.forecast = Forecast()
         self.calls: deque[Call] = deque(maxlen=CALLS_KEPT)
         self.call_counts: Counter[str] = Counter()
@@ -241,6 +245,23 @@ class World:
         self.agenda.clear()
         self.spool.clear()
         self.last_secret: str | None = None
+
+    def end_faults(self, call: str | None = None) -> None:
+        """Ends the faults that were set for a call, or all of them and the weather; who waits by one goes on at once."""
+        self.faults[:] = [fault for fault in self.faults if call is not None and fault.call != call]
+        self._let_go(call)
+        if call is None:
+            self.forecast.set(None)
+
+    async def wait_by(self, fault: InjectedFault) -> None:
+        """Waits as long as the fault says, or until it is ended."""
+        ended = self._waiting.setdefault(fault.call, asyncio.Event())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), fault.delay_ms / 1000)
+
+    def _let_go(self, call: str | None) -> None:
+        for name in [name for name in self._waiting if call in (None, name)]:
+            self._waiting.pop(name).set()
 
     def next_id(self, prefix: str) -> str:
         self._counter += 1 + secrets.randbelow(3)

@@ -241,10 +241,12 @@ async def test_those_who_look_at_the_same_time_share_one_examination(service: Ru
 
 
 async def test_somebody_who_goes_away_does_not_end_the_examination_for_the_others(service: RunningService) -> None:
-    await service.sandbox.fault("app_permissions", delayMs=400, times=1)
+    await service.sandbox.hold("app_permissions")
     waiting = asyncio.create_task(service.operator.get("/admin/doctor"))
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=0.2)) as hasty:
         with contextlib.suppress(TimeoutError):
             key = {"Authorization": f"Bearer {OPERATOR_KEY}"}
             await hasty.get(f"{service.url}/admin/doctor", headers=key)
+    assert not waiting.done()
+    await service.sandbox.let_go("app_permissions")
     assert (await waiting).json["verdict"] == "fail"

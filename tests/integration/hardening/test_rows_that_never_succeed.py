@@ -75,7 +75,7 @@ async def test_a_run_that_its_link_knows_nothing_of_loses_its_token(service: Run
 
 async def test_a_run_that_waits_for_meta_holds_up_no_other(service: RunningService, acme: Tenant) -> None:
     slow = await _granted(service, acme, "Slow")
-    await service.sandbox.fault("debug_token", delayMs=3_000, times=1)
+    await service.sandbox.hold("debug_token")
     first = asyncio.create_task(service.drain())
     while (await _run_of(service, slow))["lease_until"] is None:
         assert not first.done()
@@ -85,6 +85,7 @@ async def test_a_run_that_waits_for_meta_holds_up_no_other(service: RunningServi
         assert not first.done()
         await asyncio.sleep(0.01)
     assert await _phase(acme, slow) == "provisioning"
+    await service.sandbox.let_go("debug_token")
     await first
     assert await _phase(acme, slow) == "completed"
 

@@ -219,8 +219,8 @@ async def test_a_meta_that_fails_is_asked_ever_more_rarely_and_far_below_its_bud
 
 
 async def held_back(standing: Standing, call: str, microseconds: int) -> asyncio.Task[None]:
-    """Time passes and the next look begins; Meta has its question and keeps the answer for two seconds."""
-    await standing.service.sandbox.fault(call, delayMs=2_000, times=1)
+    """Time passes and the next look begins; Meta has its question and keeps the answer until it is let go."""
+    await standing.service.sandbox.hold(call)
     looking = asyncio.create_task(standing.service.advance(microseconds))
     while not await standing.service.db.read("SELECT 1 FROM credential WHERE lease_until IS NOT NULL"):
         assert not looking.done()
@@ -240,6 +240,7 @@ async def test_a_slow_old_answer_does_not_overwrite_what_a_notification_told_mea
     while (await standing.shown())["qualityRating"] != "RED":
         assert not looking.done()
         await news.run_once()
+    await standing.service.sandbox.let_go("phone_numbers")
     await looking  # Meta's own answer says GREEN: it is older than the news
     assert (await standing.shown())["qualityRating"] == "RED"
     [event] = standing.inbox.of_type(UPDATED)
@@ -274,6 +275,7 @@ async def test_the_death_of_the_old_token_does_not_cut_off_who_reconnected_meanw
     while (await standing.tenant.api.get(f"/admin/setup-links/{link['id']}")).json["status"] != "completed":
         assert not looking.done()
         await connecting.run_once()
+    await standing.service.sandbox.let_go("debug_token")
     await looking
     assert (await standing.shown())["status"] == "active"
     assert standing.inbox.of_type(DISCONNECTED) == []

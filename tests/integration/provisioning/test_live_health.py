@@ -94,10 +94,11 @@ async def test_a_meta_that_keeps_its_answer_is_not_waited_for(standing: Standing
     observer = Observer(parts.clock, parts.events)
     checks = HealthChecks(parts.db, parts.clock, parts.vault, parts.graph, observer, parts.disconnects)
     hasty = LiveHealth(parts.db, parts.clock, checks, longest=0.3)
-    await standing.service.sandbox.fault("phone_numbers", times=1, delayMs=2_000)
+    await standing.service.sandbox.hold("phone_numbers")
     health = await hasty.of(standing.tenant.id, standing.phone_id)
     assert {check.passed for check in health.checks} == {None}
     assert "did not answer in time" in health.checks[0].message
+    await standing.service.sandbox.let_go("phone_numbers")
     standing.service.clock.advance(MINUTE)
     assert set(passed(await standing.health()).values()) == {True}, "nothing is left leased"
 

@@ -179,13 +179,12 @@ async def test_a_link_that_is_revoked_between_steps_that_share_a_record_goes_no_
 ) -> None:
     link = await desk.link()
     sandbox = desk.service.sandbox
-    await sandbox.fault("waba", times=1, delayMs=1_000)
+    await sandbox.hold("waba")
     await customer.walk(link["url"], sandbox)
     working = asyncio.create_task(desk.service.drain())
-    waiting = True
-    while waiting:  # until Meta has the call, and keeps it waiting
-        waiting = bool((await sandbox.ask("GET", "/sandbox/faults"))["data"])
+    await sandbox.until_held("waba")
     assert (await desk.acme.api.post(f"/admin/setup-links/{link['id']}/revoke")).status == 200
+    await sandbox.let_go("waba")
     await working
     assert {call["call"] for call in await sandbox.calls()} == {"exchange", "debug_token", "waba"}
     [run] = await desk.rows("provisioning")

@@ -1,5 +1,6 @@
 """The control API: clock, state, calls, settings, scenarios, faults, dead tokens."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -87,6 +88,23 @@ async def test_a_fault_answers_for_as_many_calls_as_it_is_set_for(meta: Meta) ->
     answers = [await meta.graph("GET", customer.waba, customer.token) for _ in range(3)]
     assert [answer.status for answer in answers] == [400, 400, 200]
     assert answers[0].codes == (4, None)
+
+
+@pytest.mark.parametrize(("ending", "others"), [("?call=waba", 1), ("", 0)])
+async def test_a_call_that_a_fault_keeps_waiting_goes_on_when_the_fault_is_ended(
+    meta: Meta, ending: str, others: int
+) -> None:
+    customer = await meta.connect()
+    for call in ("waba", "register"):
+        await meta.ask("POST", "/sandbox/faults", json={"call": call, "delayMs": 600_000})
+    waiting = asyncio.create_task(meta.graph("GET", customer.waba, customer.token))
+    while len((await meta.ask("GET", "/sandbox/faults")).json["data"]) > 1:  # noqa: ASYNC110 - asked over HTTP
+        await asyncio.sleep(0.02)
+    await meta.ask("DELETE", "/sandbox/faults?call=register_of_another")
+    assert not waiting.done()
+    await meta.ask("DELETE", f"/sandbox/faults{ending}")
+    assert (await waiting).status == 200
+    assert len((await meta.ask("GET", "/sandbox/faults")).json["data"]) == others
 
 
 async def test_a_fault_may_be_bare_html_and_be_for_one_object_only(meta: Meta) -> None:
