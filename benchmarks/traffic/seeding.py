@@ -19,7 +19,7 @@ from setuplinks.core.clock import SystemClock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.open import FILE_NAME, open_database
 from setuplinks.core.db.sqlite import connect
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import KeyRing, Vault
 from setuplinks.migrations.apply import migrate
 from setuplinks.settings import networks

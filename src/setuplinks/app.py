@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from setuplinks.branding.images import ImageRunner
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import Rewrapper, Vault
 from setuplinks.customers import api as customers_api
 from setuplinks.dashboard.pages import Dashboard

@@ -17,7 +17,7 @@ from setuplinks.core.clock import HOUR, MINUTE, Clock
 from setuplinks.core.db.database import Claim, Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.problems import Problem
 
 CHANNEL = "images"

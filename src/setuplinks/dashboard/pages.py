@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.problems import NotFound
 from setuplinks.dashboard.access import HOME, Access, Viewer
 from setuplinks.dashboard.answers import STATIC_DIRECTORY, STATIC_URL, Answers, Files

@@ -13,7 +13,7 @@ import aiohttp
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.logs import act
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.problems import Problem
 from setuplinks.doctor import storage
 from setuplinks.doctor.hosts import of_hosts

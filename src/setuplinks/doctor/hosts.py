@@ -4,7 +4,7 @@ import asyncio
 from email.utils import parsedate_to_datetime
 
 from setuplinks.core.clock import SECOND, Clock
-from setuplinks.core.outbound import Answer, Outbound
+from setuplinks.core.outbound.client import Answer, Outbound
 from setuplinks.doctor.models import Check
 from setuplinks.settings import PREFIX, Settings
 
@@ -18,7 +18,7 @@ async def of_hosts(settings: Settings, outbound: Outbound, clock: Clock) -> list
         outbound.fetch(settings.meta_sdk_url, MOST_BYTES), _dated(settings, outbound, clock)
     )
     answer, now = home
-    return [sdk(settings, script), clock_against(None if answer.failure else answer.headers.get("Date"), now)]
+    return [sdk(settings, script), clock_against(None if answer.failure else answer.headers.get("date"), now)]
 
 
 async def _dated(settings: Settings, outbound: Outbound, clock: Clock) -> tuple[Answer, float]:

@@ -12,7 +12,8 @@ from ipaddress import ip_address
 from urllib.parse import urlencode, urlsplit
 
 from setuplinks.core.addresses import why_not_public
-from setuplinks.core.outbound import Answer, FailureKind, Outbound
+from setuplinks.core.outbound.client import Answer, Outbound
+from setuplinks.core.outbound.failures import FailureKind
 from setuplinks.doctor.models import Check
 from setuplinks.settings import PREFIX, Settings
 
@@ -48,7 +49,7 @@ def public_url(settings: Settings, home: Answer) -> Check:
             return Check(name, "fail", said, "`setuplinks serve`, and the same port in SETUPLINKS_PUBLIC_URL")
         return Check(name, "fail", said, f"{URL_FIX}. Where only this machine cannot reach it, look from another one")
     if home.status is not None and 300 <= home.status < 400:
-        place = urlsplit(home.headers.get("Location", ""))
+        place = urlsplit(home.headers.get("location", ""))
         said = f"{url} redirects to {place.scheme}://{place.netloc}: Meta follows no redirects" if place.netloc else (
             f"{url} redirects: Meta follows no redirects"
         )  # fmt: skip

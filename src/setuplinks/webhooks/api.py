@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 
 from setuplinks.core import wire
 from setuplinks.core.db.unit import Unit
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.tenants.context import Deps
 from setuplinks.tenants.idempotency import Answer
 from setuplinks.tenants.openapi import Query

@@ -16,7 +16,7 @@ from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.ids import token
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.problems import Invalid, NotFound, RaceLost
 from setuplinks.core.vault import Sealer, Vault
 from setuplinks.tenants import audit

@@ -13,7 +13,7 @@ from setuplinks.core.clock import SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.errors import DatabaseBusy
 from setuplinks.core.db.unit import Row
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
 from setuplinks.webhooks.claims import PARK, TAKE

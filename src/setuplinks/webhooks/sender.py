@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from setuplinks.core.clock import DAY, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.logs import act
-from setuplinks.core.outbound import Answer, FailureKind, Outbound
+from setuplinks.core.outbound.client import Answer, Outbound
+from setuplinks.core.outbound.failures import FailureKind
 from setuplinks.core.vault import Sealer, Vault, VaultClosed
 from setuplinks.webhooks import retry, signing, store
 from setuplinks.webhooks.endpoints import opened_endpoint, signing_keys, signing_secrets

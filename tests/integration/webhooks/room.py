@@ -8,7 +8,7 @@ from typing import Any
 from setuplinks.core.addresses import parse_networks
 from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.database import Database
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.webhooks import api as webhooks_api
 from setuplinks.webhooks.models import EVENT_TYPES
 from setuplinks.webhooks.runner import DeliveryRunner

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from setuplinks.core.addresses import parse_networks
-from setuplinks.core.outbound import Outbound
+from setuplinks.core.outbound.client import Outbound
 from setuplinks.webhooks.runner import DeliveryRunner
 from tests.integration.webhooks.room import Room
 from tests.unit.outbound.test_outbound import Authority, Names, raw_server, saying

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from setuplinks.core.addresses import parse_networks
-from setuplinks.core.outbound import FailureKind, Outbound
+from setuplinks.core.outbound.client import Outbound
+from setuplinks.core.outbound.failures import FailureKind
 
 LOOPBACK = parse_networks("127.0.0.0/8")
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -5,15 +5,21 @@ and the other would take. It does not know any statement.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import chain
 
 from setuplinks.core.problems import Invalid
 
 SMALLEST = -(2**63)
 LARGEST = 2**63 - 1
+TOGETHER = (64, 16, 4)
+"""How many rows one statement takes: few sizes, since each is a text that is prepared and kept."""
 
 _PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\$(\d+)")
+_PLAIN_INSERT = re.compile(
+    r"(INSERT INTO \w+ \([^()]+\) VALUES )(\([^()]+\))((?: ON CONFLICT(?: \([^()]+\))? DO NOTHING)?)"
+)
 
 
 @cache
@@ -32,6 +38,33 @@ def for_sqlite(sql: str) -> str:
 def numbered(sql: str) -> str:
     """A guarded write for PostgreSQL that returns its last parameter for each row it touched."""
     return f"{sql} RETURNING CAST(${placeholders(sql) + 1} AS INTEGER)"
+
+
+@cache
+def of_rows(sql: str, count: int) -> str | None:
+    """A plain `INSERT … VALUES` for so many rows, their parameters one row after the other; None for any other text."""
+    found = _PLAIN_INSERT.fullmatch(sql)
+    if found is None:
+        return None
+    width = placeholders(sql)
+
+    def row(number: int) -> str:
+        return _PLACEHOLDER.sub(lambda one: f"${int(one[1]) + number * width}" if one[1] else one[0], found[2])
+
+    return found[1] + ", ".join(map(row, range(count))) + found[3]
+
+
+def in_few(sql: str, rows: Sequence[tuple[object, ...]]) -> Iterator[tuple[str, tuple[object, ...], int]]:
+    """The same writes in as few statements as can be: text, parameters, and how many rows each is for, in order."""
+    position = 0
+    if len(rows) >= TOGETHER[-1]:
+        for size in TOGETHER:
+            text = of_rows(sql, size)
+            while text is not None and len(rows) - position >= size:
+                yield text, tuple(chain.from_iterable(rows[position : position + size])), size
+                position += size
+    for params in rows[position:]:
+        yield sql, params, 1
 
 
 def check(params: Sequence[object]) -> None:
