@@ -7,23 +7,19 @@ goes on by itself. Then everything is counted.
 
 import argparse
 import asyncio
-import shutil
 import sys
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-import uvloop
 
 from benchmarks.faults.meta import Meta
 from benchmarks.faults.rounds import Struck, strike
 from benchmarks.faults.scene import Scene, staged
 from benchmarks.faults.strikes import planned
 from benchmarks.faults.verdicts import TABLES, Ended, all_of
-from benchmarks.soak.verdicts import Verdict
+from benchmarks.trial import Verdict, measured_on_each, parser_for
 from setuplinks.core.clock import SECOND
-from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.postgres import PostgresServer
 
 SETTLE_SECONDS = 90.0
 FAR = 10 * SECOND  # what is due later than this is moved by the operator's `recover`
@@ -31,7 +27,7 @@ FAR = 10 * SECOND  # what is due later than this is moved by the operator's `rec
 
 async def faults(scene: Scene, rounds: int, rate: float, seed: int) -> tuple[list[Struck], list[Verdict], int]:
     """The whole run: what each strike came to, what holds at the end, and how many deliveries `recover` moved."""
-    scene.meta = Meta(scene.url, scene.lines, rate)
+    scene.meta = Meta(scene.ground.url, scene.lines, rate)
     scene.meta.start()
     struck: list[Struck] = []
     for one in planned(scene, rounds, seed):
@@ -48,8 +44,8 @@ async def _settle(scene: Scene) -> int:
     end, moved = time.monotonic() + SETTLE_SECONDS, 0
     begun = (datetime.now(tz=UTC) - timedelta(hours=1)).isoformat().replace("+00:00", "Z")
     while time.monotonic() < end:
-        rows = await scene.rows("SELECT due_at, lease_until FROM delivery WHERE status = 'pending'")
-        rows += await scene.rows("SELECT due_at, lease_until FROM notification WHERE due_at IS NOT NULL")
+        rows = await scene.ground.rows("SELECT due_at, lease_until FROM delivery WHERE status = 'pending'")
+        rows += await scene.ground.rows("SELECT due_at, lease_until FROM notification WHERE due_at IS NOT NULL")
         if not rows:
             break
         far = time.time() * SECOND + FAR
@@ -63,8 +59,8 @@ async def _settle(scene: Scene) -> int:
 
 async def ended(scene: Scene) -> Ended:
     """What stands after the run."""
-    tables = {name: await scene.rows(sql) for name, sql in TABLES.items()}
-    logs = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in sorted(scene.folder.glob("*.log"))}
+    tables = {name: await scene.ground.rows(sql) for name, sql in TABLES.items()}
+    logs = {log.name: log.read_text(encoding="utf-8", errors="replace") for log in scene.ground.logs()}
     names = {tenant.id: tenant.name for tenant in scene.tenants}
     return Ended(scene.telling.told, scene.receiver.arrivals, names, **tables, logs=logs)
 
@@ -109,35 +105,19 @@ async def measured(folder: Path, server: PostgresServer | None, options: argpars
     began = time.perf_counter()
     async with staged(folder, server, options.seed) as scene:
         rounds = f"{options.rounds} round{'s' if options.rounds > 1 else ''}"
-        print(
-            f"\n{scene.dialect}, {rounds} at {options.rate:g} notifications/s, seed {options.seed}\n{HEAD}", flush=True
-        )
+        dialect = scene.ground.dialect
+        print(f"\n{dialect}, {rounds} at {options.rate:g} notifications/s, seed {options.seed}\n{HEAD}", flush=True)
         struck, found, moved = await faults(scene, options.rounds, options.rate, options.seed)
-        print(f"{shown(found, moved)}\n{scene.dialect}: {time.perf_counter() - began:.0f} s", flush=True)
+        print(f"{shown(found, moved)}\n{dialect}: {time.perf_counter() - began:.0f} s", flush=True)
     return not any(one.wrong for one in struck) and not any(one.wrong for one in found)
 
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser = parser_for("faults", __doc__)
     parser.add_argument("--rounds", type=int, default=1, help="how often each fault strikes")
     parser.add_argument("--rate", type=float, default=40.0, help="notifications a second")
-    parser.add_argument("--only", choices=("sqlite", "postgres"))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="keeps databases and logs in this folder")
-    options = parser.parse_args()
-    base = options.keep or Path(tempfile.mkdtemp(prefix="setuplinks-faults-"))
-    good = True
-    try:
-        if options.only != "postgres":
-            good &= uvloop.run(measured(base / "sqlite", None, options))
-        if options.only != "sqlite":
-            with running_postgres(fsync=True) as server:
-                good &= uvloop.run(measured(base / "postgres", server, options))
-    finally:
-        if options.keep is None:
-            shutil.rmtree(base, ignore_errors=True)
-    return 0 if good else 1
+    return measured_on_each(measured, parser.parse_args(), fsync=True)
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ Owns what arrived. It answers 204 after a moment, so that a sudden death finds d
 """
 
 import asyncio
+import contextlib
 import hashlib
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import msgspec
 from aiohttp import web
-from standardwebhooks import Webhook
+
+from benchmarks.endpoint import endpoint_of, is_signed
 
 SLOWEST = 0.3  # seconds that an answer takes at most: some ten deliveries are under way at any moment
 
@@ -40,21 +41,12 @@ class Receiver:
         self.answered: dict[tuple[str, str], float] = {}  # tenant and event → when 204 last went
         self.messages: dict[str, float] = {}  # Meta's id of a message → when it came first
         self._chance = random.Random(f"{seed}:receiver")
-        self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
-        """Listens on a free port of 127.0.0.1."""
-        app = web.Application(client_max_size=4_000_000)
-        app.router.add_post("/{tenant}", self._take)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        """Ends."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Takes webhooks for the length of the block."""
+        async with endpoint_of(self._take) as self.port:
+            yield
 
     async def _take(self, request: web.Request) -> web.Response:
         body, tenant = await request.read(), request.match_info["tenant"]
@@ -65,19 +57,10 @@ class Receiver:
 
     def _keep(self, tenant: str, headers: Mapping[str, str], body: bytes) -> str:
         event_id, now = headers.get("webhook-id", ""), time.time()
-        signed = _signed(self.secrets.get(tenant, ""), headers, body)
+        signed = is_signed(self.secrets.get(tenant, ""), headers, body)
         sent_at = int(headers["webhook-timestamp"]) if signed else 0
         self.arrivals.append(Arrival(tenant, event_id, hashlib.sha256(body).digest(), sent_at, now, signed))
         told = msgspec.json.decode(body)
         if told["type"] == "whatsapp.message.received":
             self.messages.setdefault(told["data"]["message"]["id"], now)
         return event_id
-
-
-def _signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
-    try:
-        stamp = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=UTC)
-        right = Webhook(secret).sign(headers["webhook-id"], stamp, body.decode())
-    except (KeyError, ValueError):
-        return False
-    return right in headers.get("webhook-signature", "").split(" ")

@@ -97,7 +97,7 @@ def _first_arrival(scene: Scene, tenant: str, since: float) -> float | None:
 async def _recorded(scene: Scene, asked: float, ended: float) -> tuple[str, list[str]]:
     """After a drain: everything that was answered in it is recorded as delivered, and nothing is leased."""
     answered = {key for key, at in scene.receiver.answered.items() if asked <= at <= ended}
-    rows = await scene.rows("SELECT tenant_id, event_id, status, lease_until FROM delivery")
+    rows = await scene.ground.rows("SELECT tenant_id, event_id, status, lease_until FROM delivery")
     names = {tenant.id: tenant.name for tenant in scene.tenants}
     states = {(names[row["tenant_id"]], row["event_id"]): row["status"] for row in rows}
     wrong = [f"{key[1]} was answered while it drained and is {states.get(key)}" for key in answered

@@ -6,31 +6,19 @@ when stands in `strikes`.
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import aiohttp
 
 from benchmarks.faults.meta import Line, Meta
 from benchmarks.faults.receiver import Receiver
-from setuplinks.core.db.open import open_database
-from setuplinks.migrations.apply import migrate
-from setuplinks.sandbox.config import SandboxConfig
-from setuplinks.sandbox.server import create_app, listening
-from tests.support import sandbox as meta
+from benchmarks.trial import TENANTS, Ground, new_ground
 from tests.support.api import Api
 from tests.support.customer import a_customer
-from tests.support.ports import reserved_port
 from tests.support.postgres import PostgresServer
 from tests.support.processes import Program
-from tests.support.sandbox import Sandbox
-from tests.support.service import OPERATOR_KEY, environment_of, settings_for
 from tests.support.tcp_proxy import TcpProxy
 
-TENANTS = ("north", "south")
 NUMBERS = 2  # of each tenant
 CONNECT_SECONDS = 30.0
 SAMPLE_SECONDS = 0.25
@@ -51,14 +39,8 @@ class Tenant:
 class Scene:
     """Everything that runs. `memory` has a program's largest resident size in MB since it was last cleared."""
 
-    folder: Path
-    server: PostgresServer | None
-    url: str
+    ground: Ground
     receiver: Receiver
-    sandbox: Sandbox
-    operator: Api
-    environ: dict[str, str]
-    database: str | None  # its own address, past all proxies
     ways: dict[str, TcpProxy]  # program → its way to the database
     programs: dict[str, Program] = field(default_factory=dict)
     tenants: list[Tenant] = field(default_factory=list)
@@ -68,14 +50,9 @@ class Scene:
     started: int = 0
 
     @property
-    def dialect(self) -> str:
-        """As the table names it."""
-        return "SQLite" if self.server is None else "PostgreSQL"
-
-    @property
     def workers(self) -> list[str]:
         """The programs that send webhooks."""
-        return ["serve"] if self.server is None else ["worker-1", "worker-2"]
+        return ["serve"] if self.ground.server is None else ["worker-1", "worker-2"]
 
     @property
     def telling(self) -> Meta:
@@ -88,14 +65,14 @@ class Scene:
         for name in names or ("serve", *(name for name in self.workers if name != "serve")):
             arguments = ["worker"]
             if name == "serve":
-                arguments = ["serve", "--port", self.url.rpartition(":")[2]]
-                arguments += [] if self.server is None else ["--no-workers"]
+                arguments = ["serve", "--port", self.ground.url.rpartition(":")[2]]
+                arguments += [] if self.ground.server is None else ["--no-workers"]
             self.started += 1
-            log = self.folder / f"{self.started:03}-{name}.log"
-            program = Program(arguments, self.folder, self._environ_of(name), log)
+            log = self.ground.folder / f"{self.started:03}-{name}.log"
+            program = Program(arguments, self.ground.folder, self._environ_of(name), log)
             self.programs[name] = program
             if name == "serve":
-                await program.until_answers(f"{self.url}/readyz")
+                await program.until_answers(f"{self.ground.url}/readyz")
             else:
                 await program.until_prints("worker.ready")
 
@@ -108,14 +85,6 @@ class Scene:
         for name in names:
             self.programs[name].kill()
 
-    async def rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows as they stand in the database, read past all proxies."""
-        db = await open_database(self.database, self.folder / "data", flock=False, pool_size=1)
-        try:
-            return [dict(row) for row in await db.read(sql)]
-        finally:
-            await db.close()
-
     async def watch_memory(self) -> None:
         """Notes what the programs use, for ever."""
         while True:
@@ -125,62 +94,53 @@ class Scene:
 
     async def settle(self) -> None:
         """Makes tenants, endpoints and connected numbers, while all is well."""
+        operator = self.ground.operator
         for name in TENANTS:
-            made = await self.operator.made("/admin/tenants", {"name": name})
-            key = await self.operator.made(f"/admin/tenants/{made['id']}/api-keys", {"name": "faults"})
-            api, way = self.operator.with_key(key["key"]), TcpProxy(self.receiver.port)
+            made = await operator.made("/admin/tenants", {"name": name})
+            key = await operator.made(f"/admin/tenants/{made['id']}/api-keys", {"name": "faults"})
+            api, way = operator.with_key(key["key"]), TcpProxy(self.receiver.port)
             await way.start()
-            body = {"url": f"http://127.0.0.1:{way.port}/{name}"}
+            body = {"url": f"http://127.0.0.1:{way.port}/hooks/{name}"}
             endpoint = await api.made(f"/admin/tenants/{made['id']}/webhook-endpoints", body)
             self.receiver.secrets[name] = endpoint["secret"]
             tenant = Tenant(name, made["id"], api, endpoint["id"], way)
             self.tenants.append(tenant)
             for number in range(NUMBERS):
                 await self._connect(tenant, number)
-        await self.sandbox.change_settings(notifications=False)
+        await self.ground.sandbox.change_settings(notifications=False)
 
     async def _connect(self, tenant: Tenant, number: int) -> None:
         """One customer signs in at the sandbox; its number is a line for Meta."""
         customer = await tenant.api.made(f"/admin/tenants/{tenant.id}/customers", {"name": f"{tenant.name} {number}"})
         link = await tenant.api.made(f"/admin/customers/{customer['id']}/setup-links", {})
-        async with a_customer(self.url) as browser:
-            await browser.walk(link["url"], self.sandbox)
+        async with a_customer(self.ground.url) as browser:
+            await browser.walk(link["url"], self.ground.sandbox)
         async with asyncio.timeout(CONNECT_SECONDS):
             while True:
                 reply = await tenant.api.get(f"/admin/customers/{customer['id']}/phone-numbers")
                 if connected := reply.json["data"]:
                     break
                 await asyncio.sleep(0.1)
-        rows = await self.rows("SELECT meta_waba_id, meta_phone_number_id FROM connected_number")
+        rows = await self.ground.rows("SELECT meta_waba_id, meta_phone_number_id FROM connected_number")
         wabas = {row["meta_phone_number_id"]: row["meta_waba_id"] for row in rows}
         [one] = connected
         phone = one["metaPhoneNumberId"]
         self.lines.append(Line(tenant.name, wabas[phone], phone, one["displayPhoneNumber"]))
 
     def _environ_of(self, name: str) -> dict[str, str]:
-        if self.database is None:
-            return self.environ
-        own = self.database.rpartition("/")[2]
-        return {**self.environ, "SETUPLINKS_DATABASE_URL": f"postgresql://test@127.0.0.1:{self.ways[name].port}/{own}"}
+        if self.ground.database_url is None:
+            return self.ground.environ
+        own, port = self.ground.database_url.rpartition("/")[2], self.ways[name].port
+        return {**self.ground.environ, "SETUPLINKS_DATABASE_URL": f"postgresql://test@127.0.0.1:{port}/{own}"}
 
 
 @contextlib.asynccontextmanager
 async def staged(folder: Path, server: PostgresServer | None, seed: int) -> AsyncIterator[Scene]:
     """A scene on an empty database, for the length of the block."""
-    await asyncio.to_thread(folder.mkdir, parents=True)
-    database = None if server is None else server.create_database()
-    await migrate(database, folder / "data")
-    own = f"http://127.0.0.1:{reserved_port()}"
-    config = SandboxConfig(meta.APP_ID, meta.APP_SECRET, meta.CONFIG_ID, meta.VERIFY_TOKEN, public_url=own)
     receiver = Receiver(seed)
-    await receiver.start()
-    async with listening(create_app(config), name="localhost") as box, _session() as session:
-        settings = settings_for(own, box.url, folder / "data", database, log_format="json")
+    async with receiver.listening(), new_ground(folder, server) as ground:
         ways = {} if server is None else {name: TcpProxy(server.port) for name in ("serve", "worker-1", "worker-2")}
-        scene = Scene(
-            folder, server, own, receiver, Sandbox(box.url, session), Api(own, OPERATOR_KEY, session),
-            environment_of(settings) | _same_tree(), database, ways,
-        )  # fmt: skip
+        scene = Scene(ground, receiver, ways)
         for way in ways.values():
             await way.start()
         watching = asyncio.create_task(scene.watch_memory())
@@ -194,7 +154,6 @@ async def staged(folder: Path, server: PostgresServer | None, seed: int) -> Asyn
             if scene.meta is not None:
                 await scene.meta.close()
             scene.kill(*scene.programs)
-            await receiver.stop()
             for way in (*ways.values(), *(tenant.way for tenant in scene.tenants)):
                 await way.stop()
 
@@ -206,14 +165,3 @@ def _megabytes(pid: int) -> float:
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
     except (OSError, IndexError):
         return 0.0
-
-
-def _same_tree() -> dict[str, str]:
-    """The programs run the code that this one runs, also where that is a copy of the tree."""
-    return {"PYTHONPATH": os.environ["PYTHONPATH"]} if "PYTHONPATH" in os.environ else {}
-
-
-def _session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, force_close=True), timeout=aiohttp.ClientTimeout(total=30)
-    )

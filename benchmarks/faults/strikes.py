@@ -46,7 +46,7 @@ def planned(scene: Scene, rounds: int, seed: int) -> list[Strike]:
     chance = random.Random(f"{seed}:strikes")
     found: list[Strike] = []
     for _ in range(rounds):
-        strikes = [*_of_receivers(), *(_of_sqlite() if scene.server is None else _of_postgres())]
+        strikes = [*_of_receivers(), *(_of_sqlite() if scene.ground.server is None else _of_postgres())]
         chance.shuffle(strikes)
         found += strikes
     return found
@@ -139,18 +139,18 @@ def _of_sqlite() -> list[Strike]:
 
 
 async def _a_backend_dies(scene: Scene) -> None:
-    assert scene.server is not None
-    scene.server.kill_a_backend()
+    assert scene.ground.server is not None
+    scene.ground.server.kill_a_backend()
 
 
 def _postgres_dies(what: str, seconds: float, answers: frozenset[int | None]) -> Strike:
     async def strike(scene: Scene) -> None:
-        assert scene.server is not None
-        await asyncio.to_thread(scene.server.kill)
+        assert scene.ground.server is not None
+        await asyncio.to_thread(scene.ground.server.kill)
 
     async def heal(scene: Scene) -> None:
-        assert scene.server is not None
-        await asyncio.to_thread(scene.server.start)
+        assert scene.ground.server is not None
+        await asyncio.to_thread(scene.ground.server.start)
 
     return Strike(what, strike, heal, seconds, answers, LEASE)
 
@@ -160,7 +160,7 @@ def _file_is_held(seconds: float) -> Strike:
     held: list[sqlite3.Connection] = []
 
     async def strike(scene: Scene) -> None:
-        connection = sqlite3.connect(scene.folder / "data" / FILE_NAME, isolation_level=None, timeout=5)
+        connection = sqlite3.connect(scene.ground.folder / "data" / FILE_NAME, isolation_level=None, timeout=5)
         connection.execute("BEGIN IMMEDIATE")
         held.append(connection)
 

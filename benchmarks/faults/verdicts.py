@@ -13,7 +13,7 @@ import msgspec
 
 from benchmarks.faults.meta import Notification
 from benchmarks.faults.receiver import Arrival
-from benchmarks.soak.verdicts import Verdict
+from benchmarks.trial import Verdict
 from setuplinks.core.clock import SECOND
 
 RECEIVED = "whatsapp.message.received"

@@ -8,21 +8,17 @@ is good again, somebody helps whoever has not finished, and everything is counte
 import argparse
 import asyncio
 import itertools
-import shutil
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-
-import uvloop
 
 from benchmarks.soak import verdicts
 from benchmarks.soak.people import ENDED, Person, Told
 from benchmarks.soak.plan import Go, goes
 from benchmarks.soak.scene import Scene, patiently, staged
-from benchmarks.soak.verdicts import Verdict
-from tests.support.postgres import PostgresServer, running_postgres
+from benchmarks.trial import Verdict, measured_on_each, parser_for
+from tests.support.postgres import PostgresServer
 
 AT_ONCE = 12
 DEATHS = 15  # sudden deaths in a run, at least; a long one has one for each 25 signups
@@ -125,36 +121,22 @@ def shown(dialect: str, found: list[Verdict], states: Counter[str], struck: Coun
     return "\n".join(lines)
 
 
-async def measured(folder: Path, server: PostgresServer | None, signups: int, seed: int) -> bool:
+async def measured(folder: Path, server: PostgresServer | None, options: argparse.Namespace) -> bool:
     """One database; True where nothing was wrong."""
     began = time.perf_counter()
-    async with staged(folder, server, seed) as scene:
-        found, states, struck = await soak(scene, signups, seed)
-        print(f"\n{signups} signups on {scene.dialect}, seed {seed}, {time.perf_counter() - began:.0f} s")
-        print(shown(scene.dialect, found, states, struck), flush=True)
+    async with staged(folder, server, options.seed) as scene:
+        found, states, struck = await soak(scene, options.signups, options.seed)
+        dialect, seconds = scene.ground.dialect, time.perf_counter() - began
+        print(f"\n{options.signups} signups on {dialect}, seed {options.seed}, {seconds:.0f} s")
+        print(shown(dialect, found, states, struck), flush=True)
     return not any(verdict.wrong for verdict in found)
 
 
 def main() -> int:
     """The exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
+    parser = parser_for("soak", __doc__)
     parser.add_argument("--signups", type=int, default=1_000)
-    parser.add_argument("--only", choices=("sqlite", "postgres"))
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="keeps databases and logs in this folder")
-    options = parser.parse_args()
-    base = options.keep or Path(tempfile.mkdtemp(prefix="setuplinks-soak-"))
-    good = True
-    try:
-        if options.only != "postgres":
-            good &= uvloop.run(measured(base / "sqlite", None, options.signups, options.seed))
-        if options.only != "sqlite":
-            with running_postgres() as server:
-                good &= uvloop.run(measured(base / "postgres", server, options.signups, options.seed))
-    finally:
-        if options.keep is None:
-            shutil.rmtree(base, ignore_errors=True)
-    return 0 if good else 1
+    return measured_on_each(measured, parser.parse_args())
 
 
 if __name__ == "__main__":

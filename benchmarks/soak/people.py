@@ -63,7 +63,7 @@ class Person:
 
     def _written_to(self) -> None:
         """Somebody writes to the number that was connected; Meta may tell of it twice, late, or to a dead service."""
-        world = self._scene.world
+        world = self._scene.ground.world
         mine = [signup for signup in world.signups.values() if signup.person == self.name]
         numbers = [number for signup in mine for waba in signup.granted for number in waba.numbers]
         if len(numbers) == 1 and numbers[0].waba.subscriptions and numbers[0].platform_type == "CLOUD_API":
@@ -99,7 +99,7 @@ class Person:
                 break
             self._told.states[named(link)] += 1
             try:
-                async with a_customer(self._scene.url) as browser:
+                async with a_customer(self._scene.ground.url) as browser:
                     await browser.open(link["url"])
                     await browser.press()
                     await self._reply(browser, wrong=number == 0 and self._told.customer_id % 3 == 0)
@@ -119,12 +119,12 @@ class Person:
         elif browser.page == "no_number":
             await browser.press("/choose-again")
             if browser.left_to is not None:
-                played = await self._scene.sandbox.play(browser.left_to, person=self.name)
+                played = await self._scene.ground.sandbox.play(browser.left_to, person=self.name)
                 await browser.open(played["redirectUrl"].partition("#")[0])
 
     def _buys_a_number(self) -> bool:
         """At Meta, by hand: every account that this customer granted gets one; False where there is no account."""
-        world = self._scene.world
+        world = self._scene.ground.world
         bare = [
             waba
             for signup in world.signups.values()
@@ -148,12 +148,12 @@ class Person:
         if go.popup:
             await walk(url, Wishes(go.scenario, "popup", "dedicated", {"person": self.name}))
             return
-        async with a_customer(self._scene.url) as browser:
+        async with a_customer(self._scene.ground.url) as browser:
             if go.habit == "looks_and_leaves":
                 await browser.open(url)
                 return
             if go.habit == "two_browsers":
-                async with a_customer(self._scene.url) as other:
+                async with a_customer(self._scene.ground.url) as other:
                     ends = (self._through(browser, url, go), self._through(other, url, go))
                     await asyncio.gather(*ends, return_exceptions=True)
                 return
@@ -165,7 +165,7 @@ class Person:
             await asyncio.gather(browser.press(), browser.press(), return_exceptions=True)
         wanted = "coexistence" if go.scenario == "coexistence" else "dedicated"
         dialog = await browser.go_to_meta(url, wanted)
-        played = await self._scene.sandbox.play(dialog, scenario=go.scenario, person=self.name)
+        played = await self._scene.ground.sandbox.play(dialog, scenario=go.scenario, person=self.name)
         back = played["redirectUrl"]
         if back is None or go.habit == "never_returns":
             return

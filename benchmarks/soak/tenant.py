@@ -4,15 +4,15 @@ Owns what arrived. A webhook counts as received when it was read whole and its s
 """
 
 import asyncio
+import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Mapping
 
 import msgspec
 from aiohttp import web
-from standardwebhooks import Webhook
 
+from benchmarks.endpoint import endpoint_of, is_signed
 from benchmarks.soak.plan import receiver_fault
 
 SLOW_SECONDS = 1.5
@@ -23,7 +23,7 @@ class Receiver:
     """`seen` has one body's hash for each event of each tenant; `problems` what should not have come."""
 
     def __init__(self, seed: int) -> None:
-        self.url = ""
+        self.port = 0
         self.secrets: dict[str, str] = {}  # tenant → its endpoint's secret
         self.seen: dict[tuple[str, str], bytes] = {}
         self.messages: dict[str, set[str]] = {}  # Meta's id of a message → the events that told of it
@@ -32,21 +32,17 @@ class Receiver:
         self.well = False  # True: no more faults
         self.struck: Counter[str] = Counter()
         self._seed = seed
-        self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
-        """Listens on a free port of 127.0.0.1."""
-        app = web.Application(client_max_size=4_000_000)
-        app.router.add_post("/hooks/{tenant}", self._take)
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}/hooks"
+    @contextlib.asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Takes webhooks for the length of the block."""
+        async with endpoint_of(self._take) as self.port:
+            yield
 
-    async def stop(self) -> None:
-        """Ends."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+    @property
+    def url(self) -> str:
+        """What stands before a tenant's name in its endpoint's address."""
+        return f"http://127.0.0.1:{self.port}/hooks"
 
     async def _take(self, request: web.Request) -> web.Response:
         body = await request.read()
@@ -72,7 +68,7 @@ class Receiver:
     def _keep(self, tenant: str, headers: Mapping[str, str], body: bytes) -> None:
         given = {name.lower(): value for name, value in headers.items()}
         event_id, secret = given.get("webhook-id", ""), self.secrets.get(tenant)
-        if secret is None or not _signed(secret, given, body):
+        if secret is None or not is_signed(secret, given, body):
             self.problems.append(f"a webhook to {tenant} is not signed by its secret")
             return
         digest = hashlib.sha256(body).digest()
@@ -82,12 +78,3 @@ class Receiver:
         told = msgspec.json.decode(body)
         if told["type"] == RECEIVED:
             self.messages.setdefault(told["data"]["message"]["id"], set()).add(event_id)
-
-
-def _signed(secret: str, headers: dict[str, str], body: bytes) -> bool:
-    try:
-        stamp = datetime.fromtimestamp(int(headers["webhook-timestamp"]), tz=UTC)
-        right = Webhook(secret).sign(headers["webhook-id"], stamp, body.decode())
-    except (KeyError, ValueError):
-        return False
-    return right in headers.get("webhook-signature", "").split(" ")

@@ -4,13 +4,12 @@ Owns the checks, each over what stands in the database, at Meta's stand-in, at t
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.soak.canary import Canary
 from benchmarks.soak.scene import Scene
+from benchmarks.trial import Verdict
 from setuplinks.core.clock import SystemClock
-from setuplinks.core.db.open import open_database
 from setuplinks.core.vault import KeyRing, Vault
 from setuplinks.migrations.schema import metadata
 from setuplinks.setup_links.codes import CODES
@@ -18,23 +17,12 @@ from tests.support import sandbox as meta
 from tests.support.service import MASTER_KEYS, OPERATOR_KEY
 
 ONCE = ("setup_link.created", "setup_link.completed", "setup_link.failed", "setup_link.revoked", "setup_link.expired")
-
-
 USED = {"active", "pending"}  # a number that is connected
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One line of the table. `wrong` has an example for each violation."""
-
-    what: str
-    seen: str
-    wrong: list[str]
 
 
 async def all_of(scene: Scene) -> list[Verdict]:
     """Every check, over a scene whose programs have ended."""
-    tables = {name: await scene.rows(f"SELECT * FROM {name}") for name in metadata.tables}  # noqa: S608
+    tables = {name: await scene.ground.rows(f"SELECT * FROM {name}") for name in metadata.tables}  # noqa: S608
     held = await _held(scene, tables)
     return [
         _links(tables),
@@ -99,23 +87,21 @@ def _doubled(tables: dict[str, list[dict[str, Any]]]) -> Verdict:
 
 async def _held(scene: Scene, tables: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
     """Every sealed token, opened: the token → where it stands. One that does not open raises VaultClosed."""
-    db = await open_database(scene.database_url, scene.folder / "data", flock=False, pool_size=1)
     found: dict[str, str] = {}
-    try:
+    async with scene.ground.database() as db:
         vault = Vault(db, KeyRing.parse(MASTER_KEYS), SystemClock())
         for table, key in (("credential", "waba_id"), ("provisioning", "id"), ("offboarding", "id")):
             for row in tables[table]:
                 if row["token"] is not None:
                     sealer = await vault.tenant(row["tenant_id"])
                     found[sealer.open(row["token"], table, row[key], "token").decode()] = f"{table} {row[key]}"
-    finally:
-        await db.close()
     return found
 
 
 def _tokens(scene: Scene, tables: dict[str, list[dict[str, Any]]], held: dict[str, str]) -> Verdict:
     """A grant that was taken up is held while it is needed, and erased where it ended without an account."""
-    wrong = [f"{where} holds a token that Meta never gave" for t, where in held.items() if t not in scene.world.tokens]
+    granted = scene.ground.world.tokens
+    wrong = [f"{where} holds a token that Meta never gave" for token, where in held.items() if token not in granted]
     wrong += [
         f"provisioning {row['id']} has ended as {row['status']} and keeps its token"
         for row in tables["provisioning"]
@@ -127,13 +113,13 @@ def _tokens(scene: Scene, tables: dict[str, list[dict[str, Any]]], held: dict[st
         for row in tables["phone_number"]
         if row["status"] in USED and (row["tenant_id"], row["waba_id"]) not in accounts
     ]
-    return Verdict("tokens are held, or cleaned up", f"{len(held)} held of {len(scene.world.tokens)} granted", wrong)
+    return Verdict("tokens are held, or cleaned up", f"{len(held)} held of {len(granted)} granted", wrong)
 
 
 def _subscriptions(scene: Scene, tables: dict[str, list[dict[str, Any]]]) -> Verdict:
     """The app is subscribed where a number is connected, and nowhere else."""
     needed = {row["meta_waba_id"] for row in tables["connected_number"]}
-    there = {waba.id for waba in scene.world.wabas.values() if waba.subscriptions}
+    there = {waba.id for waba in scene.ground.world.wabas.values() if waba.subscriptions}
     wrong = [f"{waba} is connected and not subscribed" for waba in sorted(needed - there)]
     wrong += [f"{waba} is subscribed and nobody's" for waba in sorted(there - needed)]
     return Verdict("subscriptions are where numbers are", f"{len(there)} subscribed", wrong)
@@ -153,11 +139,11 @@ def _secrets(scene: Scene, tables: dict[str, list[dict[str, Any]]]) -> Verdict:
     keys = [tenant.api.key or "" for tenant in scene.tenants]
     keys += [*scene.receiver.secrets.values(), OPERATOR_KEY, MASTER_KEYS.partition(":")[2]]
     keys += [secret.removeprefix("whsec_") for secret in scene.receiver.secrets.values()]
-    world = scene.world
+    world = scene.ground.world
     # The sandbox's app secret and verify token are words that could stand anywhere; these are looked for as they are.
     long = [*world.tokens, *world.codes, *keys, meta.APP_SECRET, meta.VERIFY_TOKEN]
     canary = Canary(long, [number.pin for number in world.numbers.values() if number.pin])
-    logs = sorted(scene.folder.glob("*.log"))
+    logs = scene.ground.logs()
     wrong = canary.in_logs(logs)
     for name, rows in tables.items():
         wrong += canary.in_rows(name, rows)
@@ -169,7 +155,7 @@ def _secrets(scene: Scene, tables: dict[str, list[dict[str, Any]]]) -> Verdict:
 def _crashes(scene: Scene) -> Verdict:
     """Bad weather is no crash: no program has printed a traceback."""
     wrong = []
-    for log in sorted(scene.folder.glob("*.log")):
+    for log in scene.ground.logs():
         text = log.read_text(encoding="utf-8", errors="replace")
         wrong += [f"{log.name}: {line[:200]}" for line in text.splitlines() if "Traceback" in line]
     return Verdict("no program has crashed", f"{scene.kills} sudden deaths", wrong)

@@ -1,6 +1,5 @@
 """What the soak measures by: its plan is the same for one seed, its canary finds what may not stand anywhere."""
 
-import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from benchmarks.soak import plan
 from benchmarks.soak.__main__ import shown
 from benchmarks.soak.canary import Canary
 from benchmarks.soak.tenant import Receiver
-from benchmarks.soak.verdicts import Verdict
+from benchmarks.trial import Verdict
 from setuplinks.sandbox.bad_weather import Weather, refusal
 from setuplinks.sandbox.scenarios import SCENARIOS
 from tests.support.api import Api
@@ -54,12 +53,8 @@ def test_the_canary_finds_tokens_anywhere_and_pins_as_words(text: str, found: bo
 async def test_the_receiver_counts_what_is_signed_and_tells_of_what_is_not() -> None:
     receiver = Receiver(1)
     receiver.well = True
-    await receiver.start()
-    try:
-        async with aiohttp.ClientSession() as session:
-            reply = await Api(receiver.url, None, session).post("/north", {"type": "x"})
-    finally:
-        await asyncio.wait_for(receiver.stop(), 10)
+    async with receiver.listening(), aiohttp.ClientSession() as session:
+        reply = await Api(receiver.url, None, session).post("/north", {"type": "x"})
     assert (reply.status, len(receiver.seen), len(receiver.problems)) == (204, 0, 1)
 
 

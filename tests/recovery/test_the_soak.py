@@ -44,16 +44,16 @@ async def test_what_is_right_is_found_right_and_what_is_planted_is_found(tmp_pat
         assert await wrong(scene) == {"every message has arrived, once"}
         scene.receiver.messages[scene.written[0]].discard("another event")
 
-        waba = next(iter(scene.world.wabas.values()))
+        waba = next(iter(scene.ground.world.wabas.values()))
         apps, waba.subscriptions = waba.subscriptions, {}
         assert await wrong(scene) == {"subscriptions are where numbers are"}
         waba.subscriptions = apps
 
-        token = scene.world.tokens.pop(next(iter(scene.world.tokens)))
+        token = scene.ground.world.tokens.pop(next(iter(scene.ground.world.tokens)))
         assert await wrong(scene) == {"tokens are held, or cleaned up"}
-        scene.world.tokens[token.value] = token
+        scene.ground.world.tokens[token.value] = token
 
-        with (scene.folder / "serve.log").open("a", encoding="utf-8") as log:
+        with (scene.ground.folder / "serve.log").open("a", encoding="utf-8") as log:
             log.write(f'{{"message":"the token is {token.value}"}}\n')
         assert await wrong(scene) == {"no secret in logs and database"}
 
