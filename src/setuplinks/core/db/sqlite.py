@@ -114,7 +114,9 @@ class SqliteDatabase(Database):
     async def claim(self, statement: Claim, *params: object) -> list[Row]:
         """Runs the claim's statements in one savepoint of the shared commit."""
         check(params)
-        rows: list[Row] = await self._writer.submit(lambda connection: _run_claim(connection, statement, params))
+        rows: list[Row] = await self._writer.submit(
+            lambda connection: _run_claim(connection, statement, params), certain=True
+        )
         return rows
 
     async def claim_each(self, statement: Claim, sets: Sequence[Sequence[object]]) -> list[Row]:
@@ -122,7 +124,8 @@ class SqliteDatabase(Database):
         for params in sets:
             check(params)
         rows: list[Row] = await self._writer.submit(
-            lambda connection: [row for params in sets for row in _run_claim(connection, statement, params)]
+            lambda connection: [row for params in sets for row in _run_claim(connection, statement, params)],
+            certain=True,
         )
         return rows
 
@@ -148,7 +151,8 @@ class SqliteDatabase(Database):
             os.close(self._lock)
 
     async def _commit(self, writes: list[Write]) -> None:
-        await self._writer.submit(lambda connection: run_writes(connection, writes))
+        certain = all(write.problem is None for write in writes)
+        await self._writer.submit(lambda connection: run_writes(connection, writes), certain=certain)
 
     def _here(self, sql: str, params: Sequence[Any], *, first: bool = False) -> list[Row]:
         check(params)

@@ -54,6 +54,27 @@ def of_rows(sql: str, count: int) -> str | None:
     return found[1] + ", ".join(map(row, range(count))) + found[3]
 
 
+@cache
+def of_lists(sql: str, types: tuple[str, ...]) -> str | None:
+    """A plain `INSERT … VALUES` for any number of rows, on PostgreSQL: each parameter is a list of values.
+
+    `types` are those of one row's parameters. None for any other text.
+    """
+    found = _PLAIN_INSERT.fullmatch(sql)
+    if found is None or not types:
+        return None
+    values = _PLACEHOLDER.sub(lambda one: f"r.p{one[1]}" if one[1] else one[0], found[2])
+    lists = ", ".join(f"CAST(${number} AS {name}[])" for number, name in enumerate(types, 1))
+    names = ", ".join(f"p{number}" for number in range(1, len(types) + 1))
+    into = found[1].removesuffix("VALUES ")
+    return f"{into}SELECT {values[1:-1]} FROM unnest({lists}) AS r ({names}){found[3]}"  # noqa: S608 - of a constant text
+
+
+def takes_many(sql: str) -> bool:
+    """Whether one statement may be written of it for many rows: a plain `INSERT … VALUES`."""
+    return of_rows(sql, 1) is not None
+
+
 def in_few(sql: str, rows: Sequence[tuple[object, ...]]) -> Iterator[tuple[str, tuple[object, ...], int]]:
     """The same writes in as few statements as can be: text, parameters, and how many rows each is for, in order."""
     position = 0

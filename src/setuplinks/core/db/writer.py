@@ -1,7 +1,8 @@
 """SQLite's one writer: a thread that commits whatever queued meanwhile in one transaction.
 
-Owns the write connection. Each unit has a savepoint, so a failing unit rolls back alone; one COMMIT (one fsync) is
-shared by all; nobody hears of success before it. It does not own reads.
+Owns the write connection. One COMMIT (one fsync) is shared by all; nobody hears of success before it. A unit with
+guards has a savepoint, so that it rolls back alone; where another one fails, all run again with a savepoint each. It
+does not own reads.
 """
 
 import asyncio
@@ -54,11 +55,15 @@ def problem_of(error: sqlite3.Error) -> Problem:
 
 @dataclass(eq=False)
 class Job:
-    """Something to run on the write connection, and whom to tell."""
+    """Something to run on the write connection, and whom to tell.
+
+    `run` may run twice, the first time undone. What is `certain` only fails where the database does.
+    """
 
     run: Callable[[sqlite3.Connection], Any]
     future: asyncio.Future[Any]
     alone: bool = False
+    certain: bool = False
     answer: Any = None
     failure: BaseException | None = None
 
@@ -97,9 +102,11 @@ class Writer(threading.Thread):
         self._loop = loop
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
 
-    async def submit(self, run: Callable[[sqlite3.Connection], Any], *, alone: bool = False) -> Any:
+    async def submit(
+        self, run: Callable[[sqlite3.Connection], Any], *, alone: bool = False, certain: bool = False
+    ) -> Any:
         """Runs on the write connection and returns after the commit. A caller that goes away does not undo it."""
-        job = Job(run, self._loop.create_future(), alone)
+        job = Job(run, self._loop.create_future(), alone, certain)
         self._queue.put(job)
         return await job.future
 
@@ -138,8 +145,10 @@ class Writer(threading.Thread):
         try:
             connection.execute("BEGIN IMMEDIATE")
             begun = True
-            for job in jobs:
-                self._run_in_savepoint(job)
+            if not self._run_together(jobs):
+                connection.execute("BEGIN IMMEDIATE")
+                for job in jobs:
+                    self._run_in_savepoint(job)
             committing = True
             connection.execute("COMMIT")
         except sqlite3.Error as error:
@@ -169,6 +178,23 @@ class Writer(threading.Thread):
                     return found
                 found.append(job)
         return found
+
+    def _run_together(self, jobs: list[Job]) -> bool:
+        """Without a savepoint for what is certain, or alone; False where it failed, and all is undone."""
+        connection = self._connection
+        try:
+            for job in jobs:
+                if job.certain or len(jobs) == 1:
+                    job.answer = job.run(connection)
+                else:
+                    self._run_in_savepoint(job)
+        except Exception:
+            for job in jobs:
+                job.answer = job.failure = None
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            return False
+        return True
 
     def _run_in_savepoint(self, job: Job) -> None:
         connection = self._connection
