@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from setuplinks.commands.desk import ACTOR, LATEST, done, said, show, show_all, tenant_of
 from setuplinks.core import wire
-from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import NotFound
 from setuplinks.core.wire import instant
 from setuplinks.customers import api, service, store
@@ -30,11 +29,8 @@ def create_customer(
     """Makes a customer. Raises Invalid, NotFound, ExternalIdTaken."""
 
     async def act(desk: "Service") -> Customer:
-        async def verb(tx: Unit) -> Customer:
-            wish = service.Wish(name=name, external_id=external_id, email=email, phone=phone)
-            return await service.create(tx, desk.db, tenant_id, wish, now=desk.clock.now(), actor=ACTOR)
-
-        return await desk.db.unit(verb)
+        wish = service.Wish(name=name, external_id=external_id, email=email, phone=phone)
+        return await desk.db.unit(service.create, desk.db, tenant_id, wish, now=desk.clock.now(), actor=ACTOR)
 
     show(api.show(done(act)), as_json=as_json)
 

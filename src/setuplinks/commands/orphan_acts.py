@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from setuplinks.commands.desk import ACTOR, LATEST, done, said, show, show_all
-from setuplinks.core.db.unit import Unit
 from setuplinks.provisioning import orphan_api, orphans
 from setuplinks.provisioning.orphans import Orphan
 from setuplinks.settings import load
@@ -40,10 +39,7 @@ def dismiss(orphan_id: int) -> None:
     """Says that nothing is to be done. Raises NotFound, OrphanNotOpen."""
 
     async def act(desk: "Service") -> None:
-        async def verb(tx: Unit) -> None:
-            await desk.recovery.dismiss(tx, orphan_id, ACTOR)
-
-        await desk.db.unit(verb)
+        await desk.db.unit(desk.recovery.dismiss, orphan_id, ACTOR)
 
     done(act)
     said(f"Authorisation {orphan_id} is dismissed. The access stays at Meta until the customer takes it back.")

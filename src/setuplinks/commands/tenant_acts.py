@@ -23,13 +23,10 @@ def create_tenant(name: str, *, as_json: bool) -> None:
     """Makes a tenant. Raises Invalid."""
 
     async def act(desk: "Service") -> Tenant:
-        async def verb(tx: Unit) -> Tenant:
-            return await service.create(
-                tx, desk.db, desk.vault, service.Wish(name=name), now=desk.clock.now(), actor=ACTOR,
-                loopback=desk.settings.on_loopback,
-            )  # fmt: skip
-
-        return await desk.db.unit(verb)
+        return await desk.db.unit(
+            service.create, desk.db, desk.vault, service.Wish(name=name), now=desk.clock.now(), actor=ACTOR,
+            loopback=desk.settings.on_loopback,
+        )  # fmt: skip
 
     show(api.show(done(act)), as_json=as_json)
 
@@ -76,12 +73,8 @@ def delete_tenant(tenant_id: int, *, cascade: bool) -> None:
         await service.read(desk.db, tenant_id)
         if cascade:
             await CrossingRoutes(desk.deps, desk.provisionings, desk.offboarding).off_board_all(tenant_id, ACTOR)
-
-        async def verb(tx: Unit) -> None:
-            await service.delete(tx, tenant_id, now=desk.clock.now(), actor=ACTOR)
-
         try:
-            await desk.db.unit(verb)
+            await desk.db.unit(service.delete, tenant_id, now=desk.clock.now(), actor=ACTOR)
         except TenantHasCustomers:
             raise Refused(f"Tenant {tenant_id} still has customers; --cascade off-boards them first.") from None
 
@@ -94,12 +87,10 @@ def create_key(tenant_id: int, name: str, scopes: list[str] | None, expires_at: 
     ends = None if expires_at is None else instant_of(expires_at)
 
     async def act(desk: "Service") -> tuple[ApiKey, str]:
-        async def verb(tx: Unit) -> tuple[ApiKey, str]:
-            return await service.create_key(
-                tx, desk.db, tenant_id, name=name, scopes=scopes, expires_at=ends, now=desk.clock.now(), actor=ACTOR
-            )
-
-        return await desk.db.unit(verb)
+        return await desk.db.unit(
+            service.create_key, desk.db, tenant_id, name=name, scopes=scopes, expires_at=ends, now=desk.clock.now(),
+            actor=ACTOR,
+        )  # fmt: skip
 
     made, key = done(act)
     show({"key": key, **_shown(made)}, as_json=as_json)
@@ -119,13 +110,10 @@ def revoke_key(tenant_id: int, key_id: int) -> None:
     """Revokes a key. Raises NotFound."""
 
     async def act(desk: "Service") -> None:
-        async def verb(tx: Unit) -> None:
-            await service.revoke_key(tx, tenant_id, key_id, now=desk.clock.now(), actor=ACTOR)
-
-        await desk.db.unit(verb)
+        await desk.db.unit(service.revoke_key, tenant_id, key_id, now=desk.clock.now(), actor=ACTOR)
 
     done(act)
-    said(f"Key {key_id} is revoked; a service that runs takes it for 30 seconds at most.")
+    said_revoked(key_id)
 
 
 def rewrap() -> None:
@@ -149,6 +137,11 @@ def _shown(key: ApiKey) -> dict[str, Any]:
     )  # fmt: skip
     fields: dict[str, Any] = msgspec.to_builtins(view)
     return fields
+
+
+def said_revoked(key_id: int) -> None:
+    """What holds of every kind of key."""
+    said(f"Key {key_id} is revoked; a service that runs takes it for 30 seconds at most.")
 
 
 def instant_of(text: str) -> int:

@@ -11,6 +11,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 Limit = Annotated[int, typer.Option(help="The most that are shown, newest first.", min=1, max=10_000)]
 TenantId = Annotated[int, typer.Argument(help="The tenant's id.", min=1)]
 CustomerId = Annotated[int, typer.Argument(help="The customer's id.", min=1)]
+KeyName = Annotated[str, typer.Argument(help="What it is for.")]
+KeyId = Annotated[int, typer.Argument(help="The key's id.", min=1)]
+KeyEnds = Annotated[str | None, typer.Option(help="RFC 3339; else it does not end.")]
 LinkId = Annotated[str, typer.Argument(help="The setup link's id.")]
 Sure = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 SHOWN = 50
@@ -183,11 +186,11 @@ def show_timeline(link_id: LinkId, as_json: Json = False) -> None:
 @api_keys.command("create")
 def create_key(
     tenant_id: TenantId,
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: KeyName,
     scope: Annotated[
         list[str] | None, typer.Option(help="admin, read or gateway; may be repeated; else admin.")
     ] = None,
-    expires_at: Annotated[str | None, typer.Option(help="RFC 3339; else it does not end.")] = None,
+    expires_at: KeyEnds = None,
     as_json: Json = False,
 ) -> None:
     """Make an API key; it is shown this once."""
@@ -205,7 +208,7 @@ def list_keys(tenant_id: TenantId, limit: Limit = SHOWN, as_json: Json = False) 
 
 
 @api_keys.command("revoke")
-def revoke_key(tenant_id: TenantId, key_id: Annotated[int, typer.Argument(help="The key's id.", min=1)]) -> None:
+def revoke_key(tenant_id: TenantId, key_id: KeyId) -> None:
     """Revoke an API key."""
     from setuplinks.commands import tenant_acts
 

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from setuplinks.commands.desk import ACTOR, LATEST, done, said, show, show_all, tenant_of
-from setuplinks.commands.tenant_acts import instant_of
+from setuplinks.commands.desk import ACTOR, LATEST, done, show, show_all, tenant_of
+from setuplinks.commands.tenant_acts import instant_of, said_revoked
 from setuplinks.core.db.unit import Unit
 from setuplinks.core.problems import NotFound
 from setuplinks.whatsapp import store, waba_key_api, waba_keys
@@ -55,11 +55,7 @@ def revoke_key(waba_id: int, key_id: int) -> None:
 
     async def act(desk: "Service") -> None:
         tenant_id = await tenant_of(desk, "waba", waba_id)
-
-        async def verb(tx: Unit) -> None:
-            await waba_keys.revoke(tx, tenant_id, waba_id, key_id, now=desk.clock.now(), actor=ACTOR)
-
-        await desk.db.unit(verb)
+        await desk.db.unit(waba_keys.revoke, tenant_id, waba_id, key_id, now=desk.clock.now(), actor=ACTOR)
 
     done(act)
-    said(f"Key {key_id} is revoked; a service that runs takes it for 30 seconds at most.")
+    said_revoked(key_id)

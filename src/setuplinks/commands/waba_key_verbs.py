@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from setuplinks.commands.verbs import SHOWN, Json, Limit
+from setuplinks.commands.verbs import SHOWN, Json, KeyEnds, KeyId, KeyName, Limit
 
 WabaId = Annotated[int, typer.Argument(help="The WABA's id, ours and not Meta's.", min=1)]
 
@@ -14,11 +14,11 @@ waba_keys = typer.Typer(help="Keys that reach one WABA through the gateway.", no
 @waba_keys.command("create")
 def create_key(
     waba_id: WabaId,
-    name: Annotated[str, typer.Argument(help="What it is for.")],
+    name: KeyName,
     scope: Annotated[
         list[str] | None, typer.Option(help="send, manage or read; may be repeated; else all three.")
     ] = None,
-    expires_at: Annotated[str | None, typer.Option(help="RFC 3339; else it does not end.")] = None,
+    expires_at: KeyEnds = None,
     address: Annotated[
         list[str] | None, typer.Option(help="Address or range it may be used from; may be repeated; else any.")
     ] = None,
@@ -39,7 +39,7 @@ def list_keys(waba_id: WabaId, limit: Limit = SHOWN, as_json: Json = False) -> N
 
 
 @waba_keys.command("revoke")
-def revoke_key(waba_id: WabaId, key_id: Annotated[int, typer.Argument(help="The key's id.", min=1)]) -> None:
+def revoke_key(waba_id: WabaId, key_id: KeyId) -> None:
     """Revoke a key."""
     from setuplinks.commands import waba_key_acts
 
