@@ -127,7 +127,7 @@ class Endpoints:
         data = {"challenge": challenge}
         body = wire.encode({"type": CHALLENGE, "timestamp": wire.instant(self._clock.now()), "data": data})
         headers = {**(wanted.headers or {}), "content-type": "application/json"}
-        answer = await self._outbound.post(wanted.url, body, headers)
+        answer = await self._outbound.post(self._outbound.route("POST", wanted.url, headers), body)
         if answer.failure is not None:
             raise wire.invalid("url", f"the challenge was not answered: {answer.failure.words}")
         if answer.status is None or not 200 <= answer.status < 300:

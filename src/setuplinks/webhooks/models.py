@@ -175,16 +175,14 @@ class Endpoint:
         return self.signing_key is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(msgspec.Struct, frozen=True):
     """An event's stored bytes, sealed or as they are sent."""
 
     sealed: bool
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(msgspec.Struct, frozen=True):
     """One claimed try of one delivery.
 
     `attempt` is its number over the delivery's life, and the fence of its result; `base` counts the tries before the

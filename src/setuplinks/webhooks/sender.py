@@ -8,10 +8,12 @@ import logging
 import re
 from dataclasses import dataclass, field
 
+import msgspec
+
 from setuplinks.core.clock import DAY, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.logs import act
-from setuplinks.core.outbound.client import Answer, Outbound
+from setuplinks.core.outbound.client import Answer, Outbound, Route
 from setuplinks.core.outbound.failures import FailureKind
 from setuplinks.core.vault import Sealer, Vault, VaultClosed
 from setuplinks.webhooks import retry, signing, store
@@ -20,19 +22,20 @@ from setuplinks.webhooks.models import META, Endpoint, Parcel, Payload
 from setuplinks.webhooks.retry import Verdict
 from setuplinks.webhooks.service import opened
 from setuplinks.webhooks.service import payload as payload_of
+from setuplinks.webhooks.signing import Signer
 
 log = logging.getLogger("setuplinks.webhooks")
 
 KEEP = 30 * SECOND
 KEPT = 4_096
 """Endpoints that are kept open."""
+JSON = {"content-type": "application/json"}
 _FINAL = frozenset({FailureKind.BAD_URL, FailureKind.REFUSED_ADDRESS, FailureKind.TLS_NAME})
 # A receiver that echoes what it got must not put a link's secret into the log.
 _LINK_SECRET = re.compile(rb"(/signup/[0-9a-fA-F-]{36}-)[0-9a-zA-Z]{26}")
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """How a try ended. `words` and `detail` are None where it was delivered.
 
     `counts` is False where the endpoint had no part in it (our own fault, an erased payload).
@@ -53,17 +56,17 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """An endpoint as one version of its row has it, opened, with the secrets that sign until `good_until` (µs)."""
+    """An endpoint as one version of its row has it, opened, with what signs until `good_until` (µs)."""
 
     endpoint: Endpoint
     good_until: int
-    secrets: list[str] = field(repr=False)
-    keys: list[bytes] = field(repr=False)
+    route: Route
+    signer: Signer = field(repr=False)
     sealer: Sealer
 
     def signed(self, event_id: str, timestamp: int, body: bytes) -> dict[str, str]:
         """The signature's headers. Meta's format carries Meta's own as well; that one holds a single signature."""
-        found = signing.headers(self.secrets, event_id, timestamp, body, self.keys)
+        found = self.signer.headers(event_id, timestamp, body)
         if self.endpoint.format == META:
             found[signing.META_HEADER] = signing.meta_signature(self.endpoint.secret, body)
         return found
@@ -98,9 +101,11 @@ class Sender:
         try:
             sealer = await self._vault.tenant(tenant_id)
             lapses = row["secret_previous_until"] or now + DAY
+            endpoint = opened_endpoint(row, sealer)
             return Destination(
-                opened_endpoint(row, sealer), min(now + KEEP, lapses if lapses > now else now + KEEP),
-                signing_secrets(row, sealer, now), signing_keys(row, sealer, now), sealer,
+                endpoint, min(now + KEEP, lapses if lapses > now else now + KEEP),
+                self._outbound.route("POST", endpoint.url, {**endpoint.headers, **JSON}),
+                Signer(signing_secrets(row, sealer, now), signing_keys(row, sealer, now)), sealer,
             )  # fmt: skip
         except VaultClosed as closed:
             act(log, "delivery.sealed_shut", logging.ERROR, endpoint_id=endpoint_id, detail=closed.detail)
@@ -140,12 +145,8 @@ class Sender:
         if payload is None:
             return Result(parcel, Verdict.FINAL, started_at, words="payload erased", counts=False)
         body = opened(payload.body, payload.sealed, destination.sealer, parcel.event_id)
-        headers = {
-            **destination.endpoint.headers,
-            "content-type": "application/json",
-            **destination.signed(parcel.event_id, started_at // SECOND, body),
-        }
-        answer = await self._outbound.post(destination.endpoint.url, body, headers)
+        stamps = destination.signed(parcel.event_id, started_at // SECOND, body)
+        answer = await self._outbound.post(destination.route, body, stamps)
         return judged(parcel, answer, started_at, self._clock.now())
 
 

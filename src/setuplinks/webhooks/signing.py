@@ -7,7 +7,6 @@ Scheme: https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/st
 """
 
 import base64
-import hashlib
 import hmac
 import secrets
 from collections.abc import Mapping, Sequence
@@ -18,6 +17,7 @@ PREFIX = "whsec_"
 PUBLIC_PREFIX = "whpk_"
 META_HEADER = "x-hub-signature-256"
 SECRET_BYTES = 32
+_HASH = "sha256"  # by its name it is made in one call of the library
 TOLERANCE = 5 * 60
 """Seconds that a message may be older or newer than the receiver's clock."""
 
@@ -58,7 +58,27 @@ def public_key(signing_key: bytes) -> str:
 
 def meta_signature(secret: str, body: bytes) -> str:
     """The value of `X-Hub-Signature-256`, as Meta makes it under an app secret: here the endpoint's secret, as text."""
-    return "sha256=" + hmac.digest(secret.encode(), body, hashlib.sha256).hex()
+    return "sha256=" + hmac.digest(secret.encode(), body, _HASH).hex()
+
+
+class Signer:
+    """An endpoint's secrets and ed25519 keys, opened once for many messages; the newest first."""
+
+    def __init__(self, secrets_: Sequence[str], asymmetric: Sequence[bytes] = ()) -> None:
+        self._keys = [key_of(one) for one in secrets_]
+        self._asymmetric = [Ed25519PrivateKey.from_private_bytes(one) for one in asymmetric]
+
+    def signature(self, message_id: str, timestamp: int, body: bytes) -> str:
+        """One `v1,…` for each secret and one `v1a,…` for each key, separated by spaces. `timestamp`: unix seconds."""
+        content = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
+        made = ["v1," + base64.b64encode(hmac.digest(key, content, _HASH)).decode() for key in self._keys]
+        made += ["v1a," + base64.b64encode(key.sign(content)).decode() for key in self._asymmetric]
+        return " ".join(made)
+
+    def headers(self, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+        """The scheme's three headers for one try of a message."""
+        signature = self.signature(message_id, timestamp, body)
+        return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
 
 
 def sign(keys: Sequence[str], message_id: str, timestamp: int, body: bytes) -> str:
@@ -66,25 +86,14 @@ def sign(keys: Sequence[str], message_id: str, timestamp: int, body: bytes) -> s
 
     `timestamp` is in whole unix seconds.
     """
-    content = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
-    return " ".join("v1," + base64.b64encode(_digest(secret, content)).decode() for secret in keys)
-
-
-def sign_asymmetric(keys: Sequence[bytes], message_id: str, timestamp: int, body: bytes) -> str:
-    """One `v1a,…` for each ed25519 key, over the same text as `sign`."""
-    content = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
-    made = (Ed25519PrivateKey.from_private_bytes(key).sign(content) for key in keys)
-    return " ".join("v1a," + base64.b64encode(one).decode() for one in made)
+    return Signer(keys).signature(message_id, timestamp, body)
 
 
 def headers(
     keys: Sequence[str], message_id: str, timestamp: int, body: bytes, asymmetric: Sequence[bytes] = ()
 ) -> dict[str, str]:
     """The scheme's three headers for one try of a message."""
-    signature = sign(keys, message_id, timestamp, body)
-    if asymmetric:
-        signature += " " + sign_asymmetric(asymmetric, message_id, timestamp, body)
-    return {"webhook-id": message_id, "webhook-timestamp": str(timestamp), "webhook-signature": signature}
+    return Signer(keys, asymmetric).headers(message_id, timestamp, body)
 
 
 def verify(keys: Sequence[str], given: Mapping[str, str], body: bytes, now: int, *, tolerance: int = TOLERANCE) -> None:
@@ -105,7 +114,7 @@ def verify(keys: Sequence[str], given: Mapping[str, str], body: bytes, now: int,
 
 
 def _digest(secret: str, content: bytes) -> bytes:
-    return hmac.digest(key_of(secret), content, hashlib.sha256)
+    return hmac.digest(key_of(secret), content, _HASH)
 
 
 def _signatures(header: str) -> list[bytes]:

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from setuplinks.core.addresses import parse_networks
-from setuplinks.core.outbound.client import Outbound
+from setuplinks.core.outbound.client import Answer, Outbound
 from setuplinks.core.outbound.failures import FailureKind
 
 LOOPBACK = parse_networks("127.0.0.0/8")
@@ -88,6 +88,10 @@ async def client(**options: object) -> AsyncIterator[Outbound]:
         await outbound.close()
 
 
+async def post(outbound: Outbound, url: str, body: bytes, headers: dict[str, str] | None = None) -> Answer:
+    return await outbound.post(outbound.route("POST", url, headers or {}), body)
+
+
 def saying(answer: bytes) -> Handler:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -99,7 +103,7 @@ def saying(answer: bytes) -> Handler:
 
 async def test_a_good_answer_comes_back_with_status_body_address_and_duration() -> None:
     async with client() as outbound, raw_server(saying(b"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\nok")) as port:
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"{}", {"content-type": "application/json"})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"{}", {"content-type": "application/json"})
     assert (answer.status, answer.body, answer.address, answer.failure) == (201, b"ok", "127.0.0.1", None)
     assert answer.duration > 0
 
@@ -110,7 +114,7 @@ async def test_the_address_is_known_also_on_a_connection_that_is_used_again() ->
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
 
     async with client() as outbound, raw_server(twice) as port:
-        answers = [await outbound.post(f"http://127.0.0.1:{port}/", b"", {}) for _ in range(2)]
+        answers = [await post(outbound, f"http://127.0.0.1:{port}/", b"") for _ in range(2)]
     assert [(one.status, one.address) for one in answers] == [(204, "127.0.0.1")] * 2
 
 
@@ -122,7 +126,7 @@ async def test_a_redirect_is_an_answer_and_is_never_followed() -> None:
         writer.write(b"HTTP/1.1 302 Found\r\nLocation: /again\r\nContent-Length: 0\r\n\r\n")
 
     async with client() as outbound, raw_server(redirect) as port:
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"x", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"x")
     assert answer.status == 302
     assert len(asked) == 1
 
@@ -140,7 +144,7 @@ async def test_an_answer_of_a_gigabyte_costs_two_kilobytes() -> None:
             sent += 65536
 
     async with client() as outbound, raw_server(flood) as port:
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"")
     assert answer.status == 200
     assert answer.body == b"x" * 2048
     assert sent < 50_000_000
@@ -151,7 +155,7 @@ async def test_a_server_that_never_answers_is_left_at_the_time_cap() -> None:
         await reader.read()
 
     async with client(total_seconds=0.2) as outbound, raw_server(silent) as port:
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"")
     assert answer.failure is not None
     assert (answer.failure.kind, answer.failure.words) == (FailureKind.TIMEOUT, "no answer within 0.2 s")
 
@@ -165,7 +169,7 @@ async def test_a_head_that_drips_is_cut_at_the_time_cap_and_not_prolonged_by_eac
 
     async with client(total_seconds=0.3) as outbound, raw_server(drip) as port:
         began = time.monotonic()
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"")
     assert answer.failure is not None
     assert answer.failure.kind is FailureKind.TIMEOUT
     assert time.monotonic() - began < 2
@@ -182,7 +186,7 @@ async def test_a_body_that_drips_does_not_undo_the_status() -> None:
 
     async with client(total_seconds=0.4) as outbound, raw_server(drip) as port:
         began = time.monotonic()
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"")
     assert (answer.status, answer.failure) == (200, None)
     assert answer.body.startswith(b"z")
     assert time.monotonic() - began < 2
@@ -195,7 +199,7 @@ async def test_a_body_that_drips_does_not_undo_the_status() -> None:
 )  # fmt: skip
 async def test_what_is_no_http_is_told_in_words(said: bytes, words: str) -> None:
     async with client() as outbound, raw_server(saying(said)) as port:
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"")
     assert answer.failure is not None
     assert (answer.status, answer.failure.kind, answer.failure.words) == (None, FailureKind.BROKEN, words)
 
@@ -204,7 +208,7 @@ async def test_a_closed_port_is_told_in_words() -> None:
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         async with client() as outbound:
-            answer = await outbound.post(f"http://127.0.0.1:{place.getsockname()[1]}/", b"", {})
+            answer = await post(outbound, f"http://127.0.0.1:{place.getsockname()[1]}/", b"")
     assert answer.failure is not None
     assert (answer.failure.words, answer.address) == ("connection refused", "127.0.0.1")
 
@@ -221,7 +225,7 @@ async def test_no_spelling_of_an_inside_address_is_ever_connected_to(host: str) 
         reached.append(host)
 
     async with client(allow=()) as outbound, raw_server(note) as port:
-        answer = await outbound.post(f"http://{host}:{port}/", b"", {})
+        answer = await post(outbound, f"http://{host}:{port}/", b"")
     assert answer.failure is not None
     assert answer.failure.kind in (FailureKind.REFUSED_ADDRESS, FailureKind.NAME)
     assert reached == []
@@ -231,7 +235,7 @@ async def test_a_name_that_turns_to_an_inside_address_is_refused_at_connect() ->
     names = Names(rebind_example_com=[["8.8.8.8"], ["127.0.0.1"]])
     async with client(allow=(), resolver=names) as outbound:
         assert (await outbound.examine("https://rebind.example.com/")).refusal is None
-        answer = await outbound.post("https://rebind.example.com/", b"", {})
+        answer = await post(outbound, "https://rebind.example.com/", b"")
     assert answer.failure is not None
     assert answer.failure.kind is FailureKind.REFUSED_ADDRESS
     assert answer.failure.words == "refused: loopback address"
@@ -241,8 +245,8 @@ async def test_a_name_that_turns_to_an_inside_address_is_refused_at_connect() ->
 async def test_http_and_low_ports_need_an_opened_range_at_connect_too() -> None:
     names = Names(hooks_example_com=[["8.8.8.8"]])
     async with client(resolver=names) as outbound:
-        plain = await outbound.post("http://hooks.example.com/", b"", {})
-        ssh = await outbound.post("https://hooks.example.com:22/", b"", {})
+        plain = await post(outbound, "http://hooks.example.com/", b"")
+        ssh = await post(outbound, "https://hooks.example.com:22/", b"")
     assert plain.failure is not None
     assert plain.failure.words == "refused: http to a public address"
     assert ssh.failure is not None
@@ -251,8 +255,8 @@ async def test_http_and_low_ports_need_an_opened_range_at_connect_too() -> None:
 
 async def test_a_name_without_address_and_a_broken_url_are_told_apart() -> None:
     async with client(resolver=Names()) as outbound:
-        nowhere = await outbound.post("https://nowhere.example.com/", b"", {})
-        broken = await outbound.post("https://user@hooks.example.com/", b"", {})
+        nowhere = await post(outbound, "https://nowhere.example.com/", b"")
+        broken = await post(outbound, "https://user@hooks.example.com/", b"")
     assert nowhere.failure is not None
     assert (nowhere.failure.kind, nowhere.failure.words) == (FailureKind.NAME, "name does not resolve")
     assert broken.failure is not None
@@ -263,7 +267,7 @@ async def test_proxy_variables_of_the_environment_are_not_looked_at(monkeypatch:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     async with client() as outbound, raw_server(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as port:
-        answer = await outbound.post(f"http://127.0.0.1:{port}/", b"", {})
+        answer = await post(outbound, f"http://127.0.0.1:{port}/", b"")
     assert answer.status == 200
 
 
@@ -387,6 +391,6 @@ async def test_a_certificate_is_checked_and_its_fault_told_in_words(
         client(resolver=names, tls=tls) as outbound,
         raw_server(answered, authority.server(host, days)) as port,
     ):
-        answer = await outbound.post(f"https://hooks.example.com:{port}/", b"", {})
+        answer = await post(outbound, f"https://hooks.example.com:{port}/", b"")
     failure = answer.failure
     assert (failure.kind, failure.words) == (kind, words) if failure else (answer.status, kind) == (200, None)

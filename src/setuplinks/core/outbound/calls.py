@@ -6,10 +6,10 @@ free. It opens no connection and judges no address: `connecting` does, and hands
 
 import asyncio
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import cast
 
 import httptools
+import msgspec
 
 BODY_SECONDS = 3.0
 """What the rest of a body may take once the status has come: one that drips or breaks off does not undo it."""
@@ -30,8 +30,7 @@ class Broken(ConnectionError):
         """Not a byte came: where the connection had been used before, the other side may have ended it meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """An answer's status, its headers (lower case, the first of each name), and as much of its body as was asked for.
 
     `whole` is False where the body was longer, late or broken off.

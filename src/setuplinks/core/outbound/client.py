@@ -9,12 +9,11 @@ import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import NamedTuple
 
+import msgspec
 from aiohttp.abc import AbstractResolver
 
-from setuplinks.core.addresses import MAY_OPEN, Address, Network, Policy, Target, parse_target
+from setuplinks.core.addresses import MAY_OPEN, Network, Policy, Target, parse_target
 from setuplinks.core.outbound.calls import Broken, Connections, Reply
 from setuplinks.core.outbound.connecting import Connector, Seen
 from setuplinks.core.outbound.failures import Failed, Failure, FailureKind
@@ -22,17 +21,22 @@ from setuplinks.core.outbound.failures import Failed, Failure, FailureKind
 TOTAL_SECONDS = 15.0
 RESOLVE_SECONDS = 2.0
 KEEP_BYTES = 2048
+_OURS = {"User-Agent": "setuplinks", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+Origin = tuple[bool, str, int]
+"""What a connection leads to: secured or not, host, port."""
+
+
+class Answer(msgspec.Struct, frozen=True):
     """What one call came to. `status` is None where nothing answered; then `failure` says why.
 
-    `body` is the start of the answer, as capped; `address` the peer that was reached or refused; `duration` in µs.
+    Headers have names in lower case; `body` is the start of the answer, as capped; `address` the peer that was reached
+    or refused; `duration` in µs.
     """
 
     status: int | None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: bytes = b""
     address: str | None = None
     duration: int = 0
@@ -47,13 +51,23 @@ class Examined:
     warning: str | None = None
 
 
-class _Place(NamedTuple):
-    """A URL as a request names it; `origin` is what a connection leads to."""
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method, a URL and the headers of every call to it, made ready by `Outbound.route` for many calls.
 
-    target: Target
-    origin: tuple[bool, str, int]
-    path: str
-    host: str
+    `target` and `failure`: at least one is there; with a failure there is no use in calling.
+    """
+
+    target: Target | None
+    head: bytes = field(repr=False)
+    failure: Failure | None = None
+    origin: Origin = (False, "", 0)
+
+    def leads_to(self) -> Target:
+        """Raises Failed where it leads nowhere."""
+        if self.target is None or self.failure is not None:
+            raise Failed(self.failure or Failure(FailureKind.BAD_URL, "this is not a URL"))
+        return self.target
 
 
 class Outbound:
@@ -75,13 +89,31 @@ class Outbound:
         self._connector = Connector(self.policy, resolver, tls)
         self._connections = Connections()
 
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], *, keep: int = KEEP_BYTES) -> Answer:
-        """Sends the body and keeps the first `keep` bytes of the answer. Never raises for what the other side does."""
-        return await self._exchange("POST", url, body, headers, keep)
+    def route(self, method: str, url: str, headers: Mapping[str, str]) -> Route:
+        """Takes a URL apart and judges it, as far as that needs no look-up."""
+        try:
+            target = parse_target(url)
+            head = _lines([f"{method} {target.url.raw_path_qs} HTTP/1.1", f"Host: {_host(target)}", *_carried(headers)])
+        except ValueError as error:
+            return Route(None, b"", Failure(FailureKind.BAD_URL, str(error)))
+        refusal = None
+        if target.literal is not None:
+            refusal = self.policy.refusal(target.literal, target.port, secure=target.secure)
+        refused = None if refusal is None else Failure(FailureKind.REFUSED_ADDRESS, refusal)
+        return Route(target, head, refused, (target.secure, target.host, target.port))
+
+    async def post(
+        self, route: Route, body: bytes, headers: Mapping[str, str] | None = None, *, keep: int = KEEP_BYTES
+    ) -> Answer:
+        """Sends the body, with this call's own headers beside the route's; keeps the first `keep` bytes of the answer.
+
+        Never raises for what the other side does.
+        """
+        return await self._exchange(route, body, headers or {}, keep)
 
     async def fetch(self, url: str, max_bytes: int, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Gets a whole body of at most `max_bytes`; a longer one is a failure `too_large`, a slow one `timeout`."""
-        answer = await self._exchange("GET", url, None, headers or {}, max_bytes, whole=True)
+        answer = await self._exchange(self.route("GET", url, headers or {}), None, {}, max_bytes, whole=True)
         if len(answer.body) <= max_bytes:
             return answer
         failure = Failure(FailureKind.TOO_LARGE, f"larger than {max_bytes} bytes")
@@ -116,36 +148,31 @@ class Outbound:
         await self._connector.close()
 
     async def _exchange(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], keep: int, *, whole: bool = False
+        self, route: Route, body: bytes | None, headers: Mapping[str, str], keep: int, *, whole: bool = False
     ) -> Answer:
         started = time.perf_counter_ns()
+        seen = Seen(None if route.target is None or route.target.literal is None else str(route.target.literal))
         try:
-            place = _placed(url)
-            request = _request(method, place, body, headers)
-        except ValueError as error:
-            return Answer(None, failure=Failure(FailureKind.BAD_URL, str(error)))
-        if place.target.literal is not None:
-            refusal = _refusal(self.policy, place.target.literal, place.target.port, place.target.secure)
-            if refusal is not None:
-                failure = Failure(FailureKind.REFUSED_ADDRESS, refusal)
-                return Answer(None, address=str(place.target.literal), failure=failure)
-        seen = Seen()
-        try:
-            reply = await self._reply(place, request, seen, keep, whole=whole)
+            target = route.leads_to()
+            reply = await self._reply(target, route.origin, _request(route, body, headers), seen, keep, whole=whole)
         except TimeoutError:
             failure = Failure(FailureKind.TIMEOUT, f"no answer within {self._total:g} s")
         except Failed as failed:
             failure = failed.failure
         except Broken as broken:
             failure = Failure(FailureKind.BROKEN, broken.words, broken.detail)
+        except ValueError as error:
+            failure = Failure(FailureKind.BAD_URL, str(error))
         else:
             return Answer(reply.status, reply.headers, reply.body, seen.address, _since(started))
         return Answer(None, address=seen.address, duration=_since(started), failure=failure)
 
-    async def _reply(self, place: _Place, request: bytes, seen: Seen, keep: int, *, whole: bool) -> Reply:
+    async def _reply(
+        self, target: Target, origin: Origin, request: bytes, seen: Seen, keep: int, *, whole: bool
+    ) -> Reply:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._total
-        connection = self._connections.take(place.origin)
+        connection = self._connections.take(origin)
         if connection is not None:
             seen.address = connection.peer
             try:
@@ -155,48 +182,40 @@ class Outbound:
                     raise
                 # The server ended it before it could have read this request: a new one is opened.
             else:
-                self._connections.give(place.origin, connection)
+                self._connections.give(origin, connection)
                 return reply
         async with asyncio.timeout_at(until):
-            connection = await self._connector.open(place.target, seen, loop)
+            connection = await self._connector.open(target, seen, loop)
         seen.address = connection.peer or seen.address
         reply = await connection.call(request, keep=keep, whole=whole, until=until)
-        self._connections.give(place.origin, connection)
+        self._connections.give(origin, connection)
         return reply
 
 
-# The same few URLs are called over and over; what is judged here is a value, and never where a name leads.
-@lru_cache(maxsize=4096)
-def _placed(url: str) -> _Place:
-    target = parse_target(url)
-    host = target.url.host_port_subcomponent or ""
-    return _Place(target, (target.secure, target.host, target.port), target.url.raw_path_qs, host)
+def _host(target: Target) -> str:
+    return target.url.host_port_subcomponent or target.host
 
 
-@lru_cache(maxsize=4096)
-def _refusal(policy: Policy, address: Address, port: int, secure: bool) -> str | None:
-    return policy.refusal(address, port, secure=secure)
-
-
-def _request(method: str, place: _Place, body: bytes | None, headers: Mapping[str, str]) -> bytes:
-    """The request's bytes. Raises ValueError for what would not stay in its line."""
-    lines = [f"{method} {place.path} HTTP/1.1", f"Host: {place.host}"]
+def _carried(headers: Mapping[str, str]) -> list[str]:
+    """The route's own headers, and ours where it has none of that name."""
     given = {name.lower() for name in headers}
-    lines += [line for name, line in _OUR_HEADERS if name not in given]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body is not None:
-        lines.append(f"Content-Length: {len(body)}")
-    lines.append("\r\n")
-    head = "\r\n".join(lines)
-    if head.count("\n") != len(lines) or head.count("\r") != len(lines) or "\0" in head:
+    ours = [f"{name}: {value}" for name, value in _OURS.items() if name.lower() not in given]
+    return ours + [f"{name}: {value}" for name, value in headers.items()]
+
+
+def _request(route: Route, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    """The request's bytes. Raises ValueError for a header that would not stay in its line."""
+    stamps = _lines([f"{name}: {value}" for name, value in headers.items()]) if headers else b""
+    if body is None:
+        return b"%b%b\r\n" % (route.head, stamps)
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (route.head, stamps, len(body), body)
+
+
+def _lines(lines: list[str]) -> bytes:
+    text = "\r\n".join(lines)
+    if text.count("\n") >= len(lines) or text.count("\r") >= len(lines) or "\0" in text:
         raise ValueError("a header has a line break")
-    return head.encode() + body if body else head.encode()
-
-
-_OUR_HEADERS = (
-    ("user-agent", "User-Agent: setuplinks"), ("accept", "Accept: */*"),
-    ("accept-encoding", "Accept-Encoding: identity"),
-)  # fmt: skip
+    return text.encode() + b"\r\n"
 
 
 def _since(started: int) -> int:
