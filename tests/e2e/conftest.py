@@ -11,16 +11,17 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
 from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.open import FILE_NAME
 from tests.e2e.certificate import self_signed
-from tests.e2e.person import Person
+from tests.e2e.person import SLOW_MS, Person
 from tests.e2e.scene import Scene, staged
 from tests.e2e.stage import Stage
 from tests.support.chromium import running_chromium
 
+expect.set_options(timeout=SLOW_MS)
 NewPerson = Callable[..., Awaitable[Person]]
 PHONE = {
     "viewport": {"width": 390, "height": 844},
@@ -72,7 +73,7 @@ async def new_person(chromium: Browser, request: pytest.FixtureRequest) -> Async
     async def make(**how: Any) -> Person:
         context = await chromium.new_context(ignore_https_errors=True, **how)
         album = test if not people else f"{test}/person-{len(people) + 1}"
-        person = Person(context, await context.new_page(), album)
+        person = await Person.of(context, album)
         people.append(person)
         return person
 

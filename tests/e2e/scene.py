@@ -16,7 +16,7 @@ from setuplinks.core.db.open import open_database
 from setuplinks.sandbox.inbox import Inbox
 from setuplinks.sandbox.server import listening
 from tests.support.loopback import Certificate
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox import PATIENCE_SECONDS, Sandbox
 from tests.support.service import RunningService, Tenant, running_service
 
 CUSTOMER = "Clínica San Lucas"
@@ -68,23 +68,37 @@ class Scene:
 
     async def told(self, event: str) -> dict[str, Any]:
         """The data of the event that the company was told, its signature verified; waits until it comes."""
-        got = await self.company.wait_for(lambda one: one.type == event)
+        got = await self.company.wait_for(lambda one: one.type == event, PATIENCE_SECONDS)
         assert got.verdict == "verified"
         found: dict[str, Any] = got.envelope["data"]
         return found
 
     async def asked_of_meta(self, call: str, method: str) -> dict[str, Any]:
-        """The first such call to Graph; waits until it is made. Raises AssertionError after ten seconds."""
-        for _ in range(200):
-            for one in await self.sandbox.calls(call):
-                if one["method"] == method:
-                    return one
-            await asyncio.sleep(0.05)
-        raise AssertionError(f"there was no {method} of {call}")
+        """The first such call to Graph; waits until it is made. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while True:
+                for one in await self.sandbox.calls(call):
+                    if one["method"] == method:
+                        return one
+                await asyncio.sleep(0.05)
 
-    def events(self, event: str) -> list[dict[str, Any]]:
-        """The data of all events of one type that came so far."""
+    async def events(self, event: str) -> list[dict[str, Any]]:
+        """The data of all events of one type, once nothing that was told is still on its way."""
+        await self.at_rest()
         return [one.envelope["data"] for one in self.company.received if one.type == event]
+
+    async def at_rest(self) -> None:
+        """Returns once no webhook is on its way, each with its result recorded. Raises TimeoutError."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self.service.db.read("SELECT 1 FROM delivery WHERE status = 'pending'"):
+                await asyncio.sleep(0.02)
+
+    async def until_work_waits(self) -> None:
+        """Returns once a connection's work waits for a later time, in nobody's hand. Raises TimeoutError."""
+        waiting = "SELECT 1 FROM provisioning WHERE lease_until IS NULL AND due_at > $1"
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not await self.service.db.read(waiting, self.service.clock.now()):
+                await asyncio.sleep(0.02)
 
     async def let_pass(self, microseconds: int) -> None:
         """Moves every clock; the workers see it by themselves."""

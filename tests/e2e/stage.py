@@ -12,6 +12,7 @@ from playwright.async_api import Page as Tab
 
 from setuplinks.signup.rendering import STATIC_DIRECTORY, Renderer
 from setuplinks.signup.views import Page
+from tests.e2e.person import SLOW_MS
 from tests.support.page_gallery import TYPES, sample_logo
 from tests.support.sample_pages import sample_brand, sample_pages
 
@@ -29,18 +30,19 @@ SDK = """window.FB = {init(options) { window.inited = options; }, login(answered
   window.open("%(window)s", "facebook", "width=400,height=400");
 }}; window.fbAsyncInit();"""
 WINDOW = """<!doctype html><title>Facebook</title><script>
-(async () => { for (const [kind, text] of %(acts)s) {
+(() => { for (const [kind, text] of %(acts)s) {
   if (kind === "message") opener.postMessage(text, "*");
   if (kind === "object") opener.postMessage(JSON.parse(text), "*");
   if (kind === "code" || kind === "null") opener.postMessage("sdk:" + (text || ""), "*");
-  await new Promise(done => setTimeout(done, 100));
 } })();</script>"""
-# What Meta's own second script does: it hands the window's code to the callback.
+# What Meta's own second script does: it hands the window's code to the callback. That no code comes is said so late
+# after the click that it cannot be taken for a blocked window.
 RELAY = """window.heard = 0; addEventListener("message", event => {
   window.heard += 1;
   if (typeof event.data !== "string" || !event.data.startsWith("sdk:")) return;
   const code = event.data.slice(4);
-  setTimeout(() => window.metasAnswer(code ? {authResponse: {code}} : {authResponse: null}), 1000 * !code);
+  if (code) window.metasAnswer({authResponse: {code}});
+  else setTimeout(() => window.metasAnswer({authResponse: null}), 1000);
 });"""
 
 
@@ -92,7 +94,11 @@ class Stage:
 
     async def sent(self, path: str) -> dict[str, Any]:
         """The JSON that was posted to the path, once it was."""
-        async with asyncio.timeout(8), self.arrived:
-            await self.arrived.wait_for(lambda: any(where == path for where, _ in self.posted))
+        await self.until_posted(path)
         found: dict[str, Any] = json.loads(next(body for where, body in self.posted if where == path))
         return found
+
+    async def until_posted(self, path: str) -> None:
+        """Returns once something was posted to the path. Raises TimeoutError."""
+        async with asyncio.timeout(SLOW_MS / 1000), self.arrived:
+            await self.arrived.wait_for(lambda: any(where == path for where, _ in self.posted))

@@ -34,6 +34,7 @@ async def test_a_dedicated_number_by_popup(any_scene: Scene, person: Person) -> 
     assert await dialog.finish() == DIALOG
     await person.sees(CONNECTED, "done")
     await person.reads("Clínica San Lucas")
+    await person.has_read()
     await person.is_back_at_the_company()
     await all_is_told(any_scene, link, "dedicated")
 

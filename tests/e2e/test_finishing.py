@@ -19,32 +19,36 @@ WATCH = """() => {
 
 
 async def test_the_lines_tick_one_after_the_other(scene: Scene, person: Person) -> None:
-    for call in ("debug_token", "phone_numbers", "subscribed_apps", "register", "phone"):
-        await scene.sandbox.fault(call, delayMs=1200)
+    for call in ("phone_numbers", "register", "phone"):
+        await scene.sandbox.hold(call)
     link = await scene.link()
     await person.begins(link["url"])
     await (await person.opens_facebook()).finish()
     await person.sees("Finishing the connection")
     assert await person.page.locator("#finishing li b").all_inner_texts() == list(LINES)
     await person.page.evaluate(WATCH)
+    await scene.sandbox.let_go("phone_numbers")
     await expect(person.page.locator("li[data-key=number].done")).to_be_visible()
     await expect(person.page.locator("li[data-key=number] bdi")).to_contain_text("+54")
     await person.photograph("number-found")
+    await scene.sandbox.let_go("register")
     await expect(person.page.locator("li[data-key=register].done")).to_be_visible()
     await person.photograph("registered")
     seen = await person.page.evaluate("() => window.seen")
     assert seen == ["done now open open", "done done now open", "done done done now"]
+    await scene.sandbox.let_go("phone")
     await person.sees(CONNECTED)
     assert (await scene.of(link))["status"] == "completed"
 
 
 async def test_the_page_may_be_closed_and_the_link_opened_later(scene: Scene, person: Person) -> None:
-    await scene.sandbox.fault("register", delayMs=2000)
+    await scene.sandbox.hold("register")
     link = await scene.link()
     await person.begins(link["url"])
     await (await person.opens_facebook()).finish()
     await person.sees("Finishing the connection")
     await person.page.close()
+    await scene.sandbox.let_go("register")
     await scene.told("whatsapp.phone_number.created")
     await person.opens_a_tab()
     await person.opens(link["url"])
@@ -54,7 +58,7 @@ async def test_the_page_may_be_closed_and_the_link_opened_later(scene: Scene, pe
 
 
 async def test_another_device_joins_while_the_work_is_under_way(scene: Scene, new_person: NewPerson) -> None:
-    await scene.sandbox.fault("register", delayMs=4000)
+    await scene.sandbox.hold("register")
     link = await scene.link()
     person, colleague = await new_person(), await new_person()
     await person.begins(link["url"])
@@ -65,9 +69,10 @@ async def test_another_device_joins_while_the_work_is_under_way(scene: Scene, ne
     await colleague.sees("Your connection is being finished")
     await colleague.presses("See how far it is")
     await colleague.sees("Finishing the connection", "joined")
+    await scene.sandbox.let_go("register")
     await colleague.sees(CONNECTED)
     await colleague.goes_back_to_the_company()
-    assert len(scene.events("whatsapp.phone_number.created")) == 1
+    assert len(await scene.events("whatsapp.phone_number.created")) == 1
     assert len(await scene.sandbox.calls("exchange")) == 1
 
 
@@ -87,6 +92,7 @@ async def test_a_customer_need_not_wait_for_a_slow_meta(scene: Scene, person: Pe
     [landing] = scene.company.landings
     assert landing.parameters["status"] == "pending"
     assert (await scene.of(link))["phase"] == "provisioning"
+    await scene.until_work_waits()
     await scene.let_pass(3_600_000_000)
     await scene.told("whatsapp.phone_number.created")
     assert (await scene.of(link))["status"] == "completed"

@@ -20,6 +20,7 @@ OUTLINE = "() => getComputedStyle(document.activeElement).outlineStyle"
 
 async def tab_to(page: Page, wanted: str) -> None:
     """Presses Tab until the focus is on what is called so, whose focus must be seen."""
+    await page.wait_for_load_state()
     met = []
     for _ in range(MOST_TABS):
         await page.keyboard.press("Tab")
@@ -63,7 +64,7 @@ async def test_from_the_landing_page_to_the_company_by_keyboard_alone(scene: Sce
 
 async def test_nothing_must_be_scrolled_sideways_on_the_way(scene: Scene, new_person: NewPerson) -> None:
     person = await new_person(**NARROW)
-    await scene.sandbox.fault("register", delayMs=1500)
+    await scene.sandbox.hold("register")
     link = await scene.link(successRedirectUrl=None)
     await person.opens(link["url"])
     await person.fits("Connect your WhatsApp to Acme SaaS")
@@ -76,6 +77,7 @@ async def test_nothing_must_be_scrolled_sideways_on_the_way(scene: Scene, new_pe
     await person.chooses(DEDICATED)
     await person.at_facebook().finish()
     await person.fits("Finishing the connection")
+    await scene.sandbox.let_go("register")
     await person.fits(CONNECTED)
     await person.opens(link["url"])
     await person.fits("This number is already connected")

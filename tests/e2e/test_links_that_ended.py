@@ -86,20 +86,21 @@ async def test_a_link_that_is_withdrawn_while_she_is_at_facebook_connects_nothin
 
 
 async def test_a_link_that_is_withdrawn_after_the_grant_leaves_nothing_behind(scene: Scene, person: Person) -> None:
-    await scene.sandbox.fault("register", delayMs=3000)
+    await scene.sandbox.hold("register")
     link = await scene.link()
     await person.begins(link["url"])
     await (await person.opens_facebook()).finish()
     await person.sees("Finishing the connection")
-    await scene.asked_of_meta("subscribed_apps", "POST")
+    await scene.sandbox.until_held("register")
     revoked = await scene.acme.api.post(f"/admin/setup-links/{link['id']}/revoke")
     assert revoked.status in {200, 204}, revoked.body
     await person.sees("Acme SaaS has withdrawn this link")
     await scene.told("setup_link.revoked")
+    await scene.sandbox.let_go("register")
     await scene.let_pass(LEASE + SECOND)  # the step that was under way has its time to end
     await scene.asked_of_meta("subscribed_apps", "DELETE")
     assert await scene.numbers() == []
-    assert scene.events("whatsapp.phone_number.created") == []
+    assert await scene.events("whatsapp.phone_number.created") == []
 
 
 async def test_a_replaced_link_points_to_the_newer_one(scene: Scene, person: Person) -> None:

@@ -24,12 +24,3 @@ async def test_undoing_a_connection_takes_the_number_away_from_the_company(scene
     assert unsubscribed["path"].split("/")[-2] == number["metaWabaId"]
     await person.page.reload()
     await person.sees("The connection is undone")
-
-
-async def test_pressing_it_in_the_last_second_does_not_carry_her_away(scene: Scene, person: Person) -> None:
-    link = await scene.link()
-    await person.connects(link["url"])
-    await person.presses("Disconnect it")
-    await person.sees("The connection is undone")
-    assert "/signup/" in person.page.url
-    assert not scene.company.landings

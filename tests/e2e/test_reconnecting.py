@@ -38,6 +38,6 @@ async def test_another_number_is_refused_and_the_right_one_renews(any_scene: Sce
     told = await any_scene.told("whatsapp.phone_number.reconnected")
     assert told["phone_number_id"] == number["metaPhoneNumberId"]
     assert (await any_scene.of(link))["resultingPhoneNumberIds"] == [number["id"]]
-    assert len(any_scene.events("whatsapp.phone_number.created")) == 1
+    assert len(await any_scene.events("whatsapp.phone_number.created")) == 1
     [again] = [one for one in await any_scene.numbers() if one["status"] == "active"]
     assert again["id"] == number["id"]

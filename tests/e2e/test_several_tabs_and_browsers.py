@@ -84,7 +84,7 @@ async def test_of_two_browsers_racing_one_connects_and_both_see_it(any_scene: Sc
         await person.sees(CONNECTED, "both-see-it")
     [number] = await any_scene.numbers()
     assert (await any_scene.of(link))["resultingPhoneNumberIds"] == [number["id"]]
-    assert len(any_scene.events("whatsapp.phone_number.created")) == 1
+    assert len(await any_scene.events("whatsapp.phone_number.created")) == 1
     subscribed = [call for call in await any_scene.sandbox.calls("subscribed_apps") if call["method"] == "POST"]
     assert {call["path"].split("/")[-2] for call in subscribed} == {number["metaWabaId"]}
     for person in people:

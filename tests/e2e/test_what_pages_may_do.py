@@ -103,7 +103,7 @@ async def test_a_page_that_a_person_sees_is_told_once(scene: Scene, person: Pers
     async with person.page.expect_response("**/opened") as again:
         await person.page.reload()
     assert (await again.value).status == 204
-    assert len(scene.events("setup_link.opened")) == 1
+    assert len(await scene.events("setup_link.opened")) == 1
     assert (await scene.steps(link)).count("opened") == 1
 
 
@@ -131,6 +131,7 @@ async def test_a_link_that_a_browser_fetches_ahead_stays_untouched(scene: Scene,
     async with (
         listening(Starlette(routes=[Route("/mail", show_the_mail)]), name="mail.localhost") as mailbox,
         person.page.expect_event("requestfailed", lambda one: one.url == link["url"]) as fetched,
+        person.context.expect_event("console", lambda one: "NotSameOrigin" in one.text),
     ):
         await person.opens(f"{mailbox.url}/mail")
     ahead = await fetched.value

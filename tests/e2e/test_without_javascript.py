@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_the_full_page_works_to_the_end(scene: Scene, new_person: NewPerson) -> None:
-    await scene.sandbox.fault("register", delayMs=1000)  # so that the finishing page has to refresh itself
+    await scene.sandbox.hold("register")  # so that the finishing page has to refresh itself
     person = await new_person(**PHONE, java_script_enabled=False)
     link = await scene.link()
     await person.opens(link["url"])
@@ -23,6 +23,7 @@ async def test_the_full_page_works_to_the_end(scene: Scene, new_person: NewPerso
     await person.begins(link["url"])
     await person.at_facebook().finish()
     await person.sees("Finishing the connection", "finishing")
+    await scene.sandbox.let_go("register")
     await person.sees(CONNECTED, "done")
     await person.goes_back_to_the_company()
     assert (await scene.of(link))["status"] == "completed"

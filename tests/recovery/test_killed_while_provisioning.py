@@ -178,10 +178,9 @@ async def test_a_second_process_takes_over_when_the_dead_ones_lease_has_ended(
         await mortal.start()
         await mortal.until_phase(link, "completed")
     else:
+        mortal.kill()
+        assert [run["lease_until"] is None for run in await mortal.rows(RUNS)] == [False]
         async with running_program("worker", folder=mortal.folder, environ=mortal.environ) as other:
-            await other.until_prints("worker.ready")
-            mortal.kill()
-            assert [run["lease_until"] is None for run in await mortal.rows(RUNS)] == [False]
 
             async def done() -> bool:
                 return [run["status"] for run in await mortal.rows(RUNS)] == ["done"]
@@ -198,7 +197,10 @@ async def test_a_process_that_is_asked_to_stop_finishes_what_it_does(mortal: Mor
     await mortal.hold("exchange")
     coming_back = asyncio.create_task(customer.open(played["redirectUrl"].partition("#")[0]))
     await mortal.until_held()
-    assert await mortal.program.stop() == 0
+    stopping = asyncio.create_task(mortal.program.stop())
+    await mortal.program.until_prints("serve.stopping")
+    await mortal.sandbox.let_go("exchange")
+    assert await stopping == 0
     with contextlib.suppress(aiohttp.ClientError, asyncio.CancelledError):
         coming_back.cancel()
         await coming_back

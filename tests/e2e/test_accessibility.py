@@ -1,0 +1,74 @@
+"""Every hosted page as axe-core judges it: names, roles, order of headings, contrast, sizes to touch.
+
+Owns no flow: the pages are the gallery's, drawn from samples and answered from memory. Sizes to touch are measured here
+by themselves, since axe asks for 24 pixels only.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Literal
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page
+
+from setuplinks.signup.rendering import Renderer
+from tests.e2e.conftest import PHONE
+from tests.support.node import JAVASCRIPT
+from tests.support.page_gallery import every_page, show
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+PAGES = every_page()
+MISSING = "axe-core is not here; `make setup` brings it"
+# What is folded away is judged too.
+UNFOLD = "() => { for (const part of document.querySelectorAll('details')) part.open = true; }"
+JUDGE = """async rules => {
+  const how = rules ? {runOnly: {type: "rule", values: rules}} : {};
+  const {violations} = await axe.run(document, {...how, resultTypes: ["violations"]});
+  return violations.flatMap(({id, nodes}) => nodes.map(({target, failureSummary}) =>
+    `${id}: ${target.join(" ")}: ${failureSummary}`));
+}"""
+# A link within a sentence is as high as its line; a radio button or box is drawn small, and its whole card is the label.
+TOO_SMALL = """() => [...document.querySelectorAll("a, button, summary, input, select, textarea")]
+  .filter(one => one.checkVisibility() && getComputedStyle(one).display !== "inline")
+  .filter(one => !["radio", "checkbox", "hidden"].includes(one.type))
+  .filter(one => one.getBoundingClientRect().height < 44 || one.getBoundingClientRect().width < 44)
+  .map(one => `${one.tagName} “${one.innerText}”`)"""
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The program that judges, as text: the pages' policy lets no file of another's in."""
+    program = JAVASCRIPT / "node_modules" / "axe-core" / "axe.min.js"
+    assert program.is_file(), MISSING
+    return program.read_text(encoding="utf-8")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def phone(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
+    """A tab on a phone in the scheme that the test names."""
+    scheme: Literal["light", "dark"] = request.param
+    context = await chromium.new_context(**PHONE, color_scheme=scheme, reduced_motion="reduce")
+    yield await context.new_page()
+    await context.close()
+
+
+@pytest.mark.parametrize("phone", ["light"], indirect=True)
+async def test_axe_finds_nothing_to_object_to_on_any_page(axe: str, phone: Page) -> None:
+    renderer, found = Renderer(), {}
+    for name, page in PAGES.items():
+        await show(phone, renderer, name, page)
+        await phone.evaluate(UNFOLD)
+        await phone.evaluate(axe)
+        found[name] = await phone.evaluate(JUDGE, None) + await phone.evaluate(TOO_SMALL)
+    assert {name: objections for name, objections in found.items() if objections} == {}
+
+
+@pytest.mark.parametrize("phone", ["dark"], indirect=True)
+async def test_every_word_can_be_read_in_the_dark(axe: str, phone: Page) -> None:
+    renderer, found = Renderer(), {}
+    for name, page in PAGES.items():
+        await show(phone, renderer, name, page)
+        await phone.evaluate(UNFOLD)
+        await phone.evaluate(axe)
+        found[name] = await phone.evaluate(JUDGE, ["color-contrast"])
+    assert {name: objections for name, objections in found.items() if objections} == {}
