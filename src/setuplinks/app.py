@@ -32,6 +32,7 @@ from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import notification_routes
 from setuplinks.notifications.app_callbacks import AppCallbacks
 from setuplinks.notifications.authorisations import Authorisations
+from setuplinks.notifications.messages import Messages
 from setuplinks.notifications.routing import Router
 from setuplinks.notifications.runner import NotificationRunner
 from setuplinks.notifications.store import forget
@@ -184,7 +185,7 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         [
             ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
             PendingRunner(db, clock, vault, graph, observer, disconnects),
-            NotificationRunner(db, clock, router, days=settings.retention_messages),
+            NotificationRunner(db, clock, router, Messages(db, clock, events), days=settings.retention_messages),
             HealthRunner(db, clock, checks, every=settings.health_every, share=settings.health_usage_share),
             ExpiryRunner(db, clock, events, disconnects),
             DeliveryRunner(db, vault, clock, events, outbound),

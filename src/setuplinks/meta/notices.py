@@ -96,13 +96,16 @@ class Change(msgspec.Struct, frozen=True):
         return shown
 
 
-def changes(body: bytes) -> list[Change]:
-    """All changes of a notification (up to 1,000), in Meta's order. Raises NotificationUnreadable."""
+def changes(body: bytes, *, raw_values: bool = True) -> list[Change]:
+    """All changes of a notification (up to 1,000), in Meta's order; without their `raw` where that is not asked for.
+
+    Raises NotificationUnreadable.
+    """
     try:
         raw = _decoded(body)
         if not isinstance(raw, dict) or raw.get("object") != OBJECT or not isinstance(raw.get("entry"), list):
             raise NotificationUnreadable("not of WhatsApp")
-        return list(_changes(raw, iter(verbatim.values(body))))
+        return list(_changes(raw, iter(verbatim.values(body) if raw_values else ())))
     except NotificationUnreadable:
         raise
     except (ValueError, RecursionError):

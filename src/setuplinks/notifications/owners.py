@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
+
 from setuplinks.core.db.database import Database
 from setuplinks.customers import store as customers
 from setuplinks.customers.models import Customer
@@ -30,6 +32,11 @@ class Owner:
     number: PhoneNumber | None = None
 
     @property
+    def customer_id(self) -> int:
+        """Our id of the customer."""
+        return self.customer.id
+
+    @property
     def phone_id(self) -> int | None:
         """Our id of the number, where there is one."""
         return None if self.number is None else self.number.id
@@ -41,6 +48,29 @@ class Owner:
             "external_id": self.customer.external_id,
             "waba_id": self.meta_waba_id,
             "phone_number_id": None if self.number is None else self.number.meta_phone_number_id,
+            "internal_waba_id": self.waba_id,
+            "internal_phone_number_id": self.phone_id,
+        }
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a number, by the ids that its messages carry: an Owner without the rows around them."""
+
+    tenant_id: int
+    customer_id: int
+    external_id: str | None
+    waba_id: int
+    meta_waba_id: str
+    phone_id: int
+    meta_phone_number_id: str
+
+    def ids(self) -> dict[str, Any]:
+        """As an Owner's."""
+        return {
+            "customer_id": self.customer_id,
+            "external_id": self.external_id,
+            "waba_id": self.meta_waba_id,
+            "phone_number_id": self.meta_phone_number_id,
             "internal_waba_id": self.waba_id,
             "internal_phone_number_id": self.phone_id,
         }
@@ -70,6 +100,13 @@ class Owners:
         """The customer that holds the number, whatever its status; None where nobody does."""
         row = await self._db.one(whatsapp.HELD_NUMBER, meta_phone_number_id)
         return None if row is None else await self._holder(PhoneNumber.of(row))
+
+    async def holders(self, meta_phone_number_ids: set[str]) -> dict[str, Holder]:
+        """Who holds these numbers, by Meta's id; one read for all of them."""
+        rows = await self._db.few(
+            whatsapp.HOLDERS_BY_DIALECT[self._db.dialect], self._db.listed(sorted(meta_phone_number_ids))
+        )
+        return {row["meta_phone_number_id"]: Holder(*(row[at] for at in range(7))) for row in rows}
 
     async def by_display(self, display: str) -> Owner | None:
         """The holder of the connected number that is printed so; None where none or several have these digits."""

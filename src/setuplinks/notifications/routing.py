@@ -10,47 +10,24 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
-from typing import Any
-
-import msgspec
 
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Unit
-from setuplinks.core.problems import Conflict
 from setuplinks.meta import history
-from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, Item, body_of, items
+from setuplinks.meta.notices import ACCOUNT_UPDATE, OF_A_NUMBER, Change, body_of
 from setuplinks.notifications import store
 from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.authorisations import Authorisations
 from setuplinks.notifications.history import HistoryProgress
+from setuplinks.notifications.news import TEMPLATE_FIELDS, AlreadyTold, News, digest_of, news_of
 from setuplinks.notifications.owners import Owner, Owners, Round
 from setuplinks.webhooks.models import META, Listener
 from setuplinks.webhooks.service import Audience, Events, MetaChange
 
 AT_ONCE = 64  # units of one shape; PostgreSQL commits them together
 
-ITEM_TYPES = {
-    "received": ("whatsapp.message.received", "message"),
-    "status": ("whatsapp.message.status", "status"),
-    "echo": ("whatsapp.message.echo", "message"),
-}
-WHOLE_TYPES = {
-    "history": "whatsapp.history",
-    "smb_app_state_sync": "whatsapp.contacts.synced",
-    "account_alerts": "whatsapp.account.alert",
-}
-TEMPLATE_FIELDS = ("message_template_", "template_")
-OTHER = "whatsapp.notification"
-
 Verb = Callable[[Unit, Owner, Change], Awaitable[str | None]]
-
-
-class AlreadyTold(Conflict):
-    """A repeat of Meta's: the item was told before."""
-
-    code = "already_told"
-    title = "This item of a notification was told before."
 
 
 @dataclass
@@ -76,16 +53,6 @@ class Handled:
                 self.told += 1
             else:
                 self.repeated += 1
-
-
-@dataclass(frozen=True)
-class _News:
-    """One event to be told, and what names it over all repeats."""
-
-    owner: Owner
-    event_type: str
-    data: dict[str, Any]
-    digest: bytes
 
 
 class Router:
@@ -136,7 +103,7 @@ class Router:
             owners = await self._owners.of_any(change, round_)
             if change.field in OF_A_NUMBER and change.meta_phone_number_id is not None:
                 owners = [owner for owner in owners if owner.number is not None]
-            await self._tell_all(change, _news(change, owners), handled, round_)
+            await self._tell_all(change, news_of(change, owners), handled, round_)
             if change.field == history.FIELD:
                 for owner in owners:
                     await self._history.note(owner, change)
@@ -155,7 +122,7 @@ class Router:
         return await self._owners.of_waba(change.meta_waba_id) if change.meta_waba_id is not None else []
 
     async def _changed(self, verb: Verb, owner: Owner, change: Change) -> bool | Exception:
-        digest = _digest(owner, change.field, *_whole(change))
+        digest = digest_of(owner, change)
 
         async def unit(tx: Unit) -> None:
             event_id = await verb(tx, owner, change)
@@ -169,7 +136,7 @@ class Router:
             return error
         return True
 
-    async def _tell_all(self, change: Change, news: list[_News], handled: Handled, round_: Round) -> None:
+    async def _tell_all(self, change: Change, news: list[News[Owner]], handled: Handled, round_: Round) -> None:
         """In Meta's order, and many at once: units of one shape share commits."""
         if not news:
             return
@@ -186,7 +153,7 @@ class Router:
             telling = (self._tell(audiences[one.owner.tenant_id], one) for one in batch)
             handled.add(await asyncio.gather(*telling, return_exceptions=True))
 
-    async def _tell_as_sent(self, audiences: dict[int, Audience], change: Change, news: list[_News]) -> set[int]:
+    async def _tell_as_sent(self, audiences: dict[int, Audience], change: Change, news: list[News[Owner]]) -> set[int]:
         """The change in Meta's own format, for those who take it so; the `id()`s of the items told with it.
 
         It stands in one unit with its first new item: so it is told once, and never without a new item. What is raised
@@ -201,7 +168,9 @@ class Router:
                     told |= set() if first is None else {id(first)}
         return told
 
-    async def _with_first(self, tx: Unit, audience: Audience, change: Change, news: list[_News]) -> _News | None:
+    async def _with_first(
+        self, tx: Unit, audience: Audience, change: Change, news: list[News[Owner]]
+    ) -> News[Owner] | None:
         heard = _heard(audience, news)
         name = hashlib.sha256(b"change" + b"".join(one.digest for one in news)).digest()
         if not heard or await tx.one(store.FIND_ITEM, audience.tenant_id, name) is not None:
@@ -214,12 +183,12 @@ class Router:
         self._emit(tx, audience, first)
         body, event_id = body_of([change]), None
         for owner, listeners in heard:
-            sent = MetaChange(first.event_type, body, owner.customer.id, owner.phone_id)
+            sent = MetaChange(first.event_type, body, owner.customer_id, owner.phone_id)
             event_id = self._events.emit_change(tx, audience.tenant_id, sent, listeners)
         self._remember(tx, audience.tenant_id, name, event_id)
         return first
 
-    async def _tell(self, audience: Audience, news: _News) -> bool:
+    async def _tell(self, audience: Audience, news: News[Owner]) -> bool:
         try:
             async with self._db.transaction() as tx:
                 self._emit(tx, audience, news)
@@ -227,10 +196,10 @@ class Router:
             return False
         return True
 
-    def _emit(self, tx: Unit, audience: Audience, news: _News) -> None:
+    def _emit(self, tx: Unit, audience: Audience, news: News[Owner]) -> None:
         owner = news.owner
         event_id = self._events.emit(
-            tx, audience, news.event_type, news.data, customer_id=owner.customer.id, phone_id=owner.phone_id
+            tx, audience, news.event_type, news.data, customer_id=owner.customer_id, phone_id=owner.phone_id
         )
         self._remember(tx, owner.tenant_id, news.digest, event_id)
 
@@ -238,64 +207,20 @@ class Router:
         tx.must(AlreadyTold(), store.ADD_ITEM, tenant_id, digest, event_id, self._clock.now())
 
 
-def _news(change: Change, owners: list[Owner]) -> list[_News]:
-    """One for each item, where the change has items; else one with the whole value."""
-    news = []
-    for owner in owners:
-        found = items(change)
-        news += [_item(change, owner, item) for item in found]
-        if not found or change.value.get("errors"):
-            news.append(_of_whole(change, owner))
-    return news
-
-
-def _heard(audience: Audience, news: list[_News]) -> list[tuple[Owner, list[Listener]]]:
+def _heard(audience: Audience, news: list[News[Owner]]) -> list[tuple[Owner, list[Listener]]]:
     """Who takes the change in Meta's format; each once, also where several of its customers have the account."""
     found: list[tuple[Owner, list[Listener]]] = []
     taken: set[int] = set()
-    for owner in {one.owner.customer.id: one.owner for one in news}.values():
+    for owner in {one.owner.customer_id: one.owner for one in news}.values():
         types = {one.event_type for one in news if one.owner is owner}
         listeners = [
             listener
             for listener in audience.listeners
             if listener.format == META
             and listener.id not in taken
-            and any(listener.hears(name, owner.customer.id, owner.phone_id) for name in types)
+            and any(listener.hears(name, owner.customer_id, owner.phone_id) for name in types)
         ]
         taken |= {listener.id for listener in listeners}
         if listeners:
             found.append((owner, listeners))
     return found
-
-
-def _item(change: Change, owner: Owner, item: Item) -> _News:
-    event_type, name = ITEM_TYPES[item.kind]
-    data = {
-        **owner.ids(),
-        "metadata": change.value.get("metadata"),
-        "contact": item.contact,
-        name: item.raw,
-    }
-    named = item.key or (_json(item.raw),)
-    return _News(owner, event_type, data, _digest(owner, item.kind, *named))
-
-
-def _of_whole(change: Change, owner: Owner) -> _News:
-    event_type = WHOLE_TYPES.get(change.field, OTHER)
-    if change.field.startswith(TEMPLATE_FIELDS):
-        event_type = "whatsapp.template.updated"
-    data = {**owner.ids(), "field": change.field, "value": change.value}
-    return _News(owner, event_type, data, _digest(owner, change.field, *_whole(change)))
-
-
-def _whole(change: Change) -> tuple[str, ...]:
-    return (change.entry_id or "", str(change.time), _json(change.value))
-
-
-def _json(value: object) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
-
-
-def _digest(owner: Owner, kind: str, *named: str) -> bytes:
-    """The item's own name for one customer; ids of different kinds do not meet."""
-    return hashlib.sha256(_json([owner.customer.id, kind, *named]).encode()).digest()

@@ -15,6 +15,7 @@ from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem, Unavailable
 from setuplinks.meta.notices import Change, NotificationUnreadable, body_of, changes
 from setuplinks.notifications import store
+from setuplinks.notifications.messages import Messages
 from setuplinks.notifications.owners import Round
 from setuplinks.notifications.routing import Handled, Router
 from setuplinks.webhooks.retention import before
@@ -44,8 +45,8 @@ class NotificationRunner:
     name = "notifications"
     channel = CHANNEL
 
-    def __init__(self, db: Database, clock: Clock, router: Router, *, days: int) -> None:
-        self._db, self._clock, self._router, self._days = db, clock, router, days
+    def __init__(self, db: Database, clock: Clock, router: Router, messages: Messages, *, days: int) -> None:
+        self._db, self._clock, self._router, self._messages, self._days = db, clock, router, messages, days
         self._large = asyncio.Semaphore(2)
         self._at_once = AT_ONCE
         self._dropped_at: int | None = None
@@ -62,10 +63,22 @@ class NotificationRunner:
         # What changes an account is taken in the order of its arrival; messages need none, and are many.
         in_order = [row for row in rows if self._router.changes_something(row["body"])]
         ids = {row["id"] for row in in_order}
-        shared = None if in_order else Round()
-        others = (self._handle(row, shared) for row in rows if row["id"] not in ids)
-        await asyncio.gather(self._one_by_one(in_order), *others)
+        others = [row for row in rows if row["id"] not in ids]
+        await asyncio.gather(self._one_by_one(in_order), self._together(others, None if in_order else Round()))
         return len(rows) + await self._drop(now)
+
+    async def _together(self, rows: list[Row], shared: Round | None) -> None:
+        """What is plain in one go, the rest each for itself."""
+        try:
+            left = await self._messages.tell(rows)
+        except Unavailable as error:
+            act(log, "notification.put_off", logging.WARNING, notifications=len(rows), why=error.code)
+            self._interrupted.extend(rows)
+            return
+        except Exception:  # a fault of ours in what is done for all of them may not hold up each of them
+            log.exception("notification.together_failed")
+            left = rows
+        await asyncio.gather(*(self._handle(row, shared) for row in left))
 
     async def _one_by_one(self, rows: list[Row]) -> None:
         for row in rows:

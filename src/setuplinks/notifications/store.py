@@ -46,6 +46,15 @@ END_WITH = (
     "UPDATE notification SET status = $3, handled_at = $4, last_error = $5, due_at = NULL, lease_until = NULL, "
     "body = $6 WHERE id = $1 AND tries = $2"
 )
+# Many whose first try has told all: $1 their ids as one parameter, $2 when, $3 the empty body.
+_END_TOLD = (
+    "UPDATE notification SET status = 'handled', handled_at = $2, last_error = NULL, due_at = NULL, "
+    "lease_until = NULL, body = $3 WHERE tries = 1 AND id "
+)
+END_TOLD_BY_DIALECT = {
+    "sqlite": _END_TOLD + "IN (SELECT value FROM json_each($1))",  # noqa: S608 - constants of this module
+    "postgres": _END_TOLD + "= ANY($1)",
+}
 AGAIN_WITH = (
     "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5, body = $6 "
     "WHERE id = $1 AND tries = $2"

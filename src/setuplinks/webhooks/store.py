@@ -16,6 +16,12 @@ LISTENERS = (
     "SELECT id, event_types, customer_id, phone_id, format, ordered, status FROM webhook_endpoint "
     "WHERE tenant_id = $1 AND (status = 'enabled' OR format = 'meta') AND deleted_at IS NULL ORDER BY id"
 )
+# $1 tenants, as one parameter.
+_LISTENERS = LISTENERS.replace("SELECT id", "SELECT tenant_id, id")
+LISTENERS_BY_DIALECT = {
+    "sqlite": _LISTENERS.replace("= $1", "IN (SELECT value FROM json_each($1))"),
+    "postgres": _LISTENERS.replace("= $1", "= ANY($1)"),
+}
 ENDPOINT = f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"  # noqa: S608
 ENDPOINTS = (
     f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND deleted_at IS NULL "  # noqa: S608

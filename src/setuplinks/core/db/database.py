@@ -120,6 +120,10 @@ class Database(ABC):
                 wake()
 
     @abstractmethod
+    def listed(self, values: Sequence[int] | Sequence[str]) -> object:
+        """Values as one parameter: for `json_each` on SQLite, an array on PostgreSQL."""
+
+    @abstractmethod
     async def one(self, sql: str, *params: object) -> Row | None:
         """A point read outside of a unit: the first row of committed state, or None."""
 

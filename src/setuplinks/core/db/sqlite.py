@@ -5,6 +5,7 @@ Owns its connections: the writer's (`writer`), one for point reads in the event 
 
 import asyncio
 import fcntl
+import json
 import os
 import sqlite3
 import threading
@@ -96,6 +97,10 @@ class SqliteDatabase(Database):
             if lock is not None:
                 os.close(lock)
             raise
+
+    def listed(self, values: Sequence[int] | Sequence[str]) -> object:
+        """As JSON."""
+        return json.dumps(values)
 
     async def one(self, sql: str, *params: object) -> Row | None:
         """A point read, in the event loop: 3 µs there, 31 µs by way of a thread (measured)."""

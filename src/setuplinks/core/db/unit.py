@@ -3,7 +3,7 @@
 Owns what a verb may do inside a unit. It knows no engine: the database that opened it sends the writes.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from setuplinks.core.db.text import check
@@ -73,6 +73,16 @@ class Unit:
     def add(self, sql: str, *params: object) -> None:
         """A plain write; how many rows it touches is not looked at."""
         self._append(sql, params, None)
+
+    def must_each(self, problem: Problem, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """A guarded write for each row, with one problem for all of them."""
+        for params in rows:
+            self._append(sql, params, problem)
+
+    def add_each(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
+        """A plain write for each row; an `INSERT … VALUES` of many rows takes few statements."""
+        for params in rows:
+            self._append(sql, params, None)
 
     def then(self) -> None:
         """Says that what follows needs what precedes.
