@@ -153,7 +153,7 @@ room AS MATERIALIZED (
 picked AS MATERIALIZED (
     SELECT d.id FROM delivery d, given WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
     AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now) AND {_FIRST}
-    ORDER BY d.due_at, d.id LIMIT (SELECT free FROM room) FOR NO KEY UPDATE OF d SKIP LOCKED
+    ORDER BY d.due_at LIMIT (SELECT free FROM room) FOR NO KEY UPDATE OF d SKIP LOCKED
 ),
 taken AS (
     UPDATE delivery d SET attempts = d.attempts + 1, due_at = lease_end, lease_until = db_now + CAST($5 AS bigint)
