@@ -25,7 +25,7 @@ async def ran(command: str, words: dict[str, str], folder: Path) -> Any:
     environ = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", **words}
     done = await asyncio.to_thread(
         subprocess.run, ["bash", "-euc", command], cwd=folder, env=environ, stdin=subprocess.DEVNULL,
-        capture_output=True, timeout=30, check=False,
+        capture_output=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, (command, done.stderr)
     return msgspec.json.decode(done.stdout) if done.stdout else None

@@ -41,7 +41,7 @@ class OfPywa:
     heard: asyncio.Queue[dict[str, Any]]
 
     async def said(self) -> dict[str, Any]:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             return await self.heard.get()
 
 

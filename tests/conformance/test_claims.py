@@ -37,7 +37,7 @@ async def make_due(db: Database, count: int) -> None:
 async def until_waiting_for_a_lock(db: Database) -> None:
     """Returns when a connection of the server waits for a row that another one locks."""
     waiting = "SELECT 1 AS one FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await db.read(waiting):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -121,7 +121,7 @@ async def test_a_row_that_another_process_locks_does_not_hold_up_units_of_the_sa
             await other.execute("SELECT next_id FROM id_counter WHERE name = 'locked' FOR UPDATE")
             held = asyncio.create_task(raise_by_one("locked"))
             await until_waiting_for_a_lock(db)
-            await asyncio.wait_for(raise_by_one("free"), 10)
+            await asyncio.wait_for(raise_by_one("free"), 60)
             assert not held.done()
         await held
         rows = await db.read("SELECT next_id FROM id_counter")

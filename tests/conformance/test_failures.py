@@ -101,7 +101,7 @@ async def test_a_database_that_is_away_is_told_in_one_line_without_its_password(
 async def test_after_a_crash_of_the_server_the_same_database_object_works_again(data_dir: Path) -> None:
     with running_postgres() as server:
         url = server.create_database()
-        db = await open_database(url, data_dir, command_timeout=5)
+        db = await open_database(url, data_dir, command_timeout=30)
         await db.bulk("CREATE TABLE id_counter (name TEXT PRIMARY KEY, next_id BIGINT)")
         await insert(db, "before")
         await asyncio.to_thread(server.stop)
@@ -114,13 +114,13 @@ async def test_after_a_crash_of_the_server_the_same_database_object_works_again(
         await db.close()
 
 
-@pytest.mark.parametrize("at_commit", ["pg_terminate_backend(pg_backend_pid())", "pg_sleep(30)"])
+@pytest.mark.parametrize("at_commit", ["pg_terminate_backend(pg_backend_pid())", "pg_sleep(90)"])
 async def test_a_commit_without_an_answer_is_reported_as_unknown(
     postgres_server: PostgresServer, postgres_template: str, data_dir: Path, at_commit: str
 ) -> None:
     url = postgres_server.create_database(postgres_template)
     postgres_server.execute(AT_COMMIT.format(at_commit), url.rpartition("/")[2])
-    db = await open_database(url, data_dir, command_timeout=0.5)
+    db = await open_database(url, data_dir, command_timeout=3)
     with pytest.raises(OutcomeUnknown) as told:
         await insert(db, "who knows")
     assert told.value.status == 503
@@ -131,9 +131,9 @@ async def test_a_commit_without_an_answer_is_reported_as_unknown(
 async def test_a_statement_that_takes_too_long_is_given_up_and_its_connection_with_it(
     postgres_server: PostgresServer, data_dir: Path
 ) -> None:
-    db = await open_database(postgres_server.url(), data_dir, pool_size=1, command_timeout=0.3)
+    db = await open_database(postgres_server.url(), data_dir, pool_size=1, command_timeout=3)
     with pytest.raises(DatabaseAway, match="in time"):
-        await db.read("SELECT pg_sleep(20)")
+        await db.read("SELECT pg_sleep(90)")
     row = await db.one("SELECT CAST(7 AS BIGINT) AS seven")
     assert row is not None
     assert row["seven"] == 7

@@ -57,7 +57,7 @@ def test_the_node_program_takes_what_the_key_signed_and_nothing_else(tmp_path: P
         input=json.dumps(given),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -144,7 +144,7 @@ def verdicts(cases: list[Case]) -> dict[str, bool]:
 def run(command: list[str], folder: Path, cases: list[Case]) -> list[Any]:
     """What a program answers for each case: the verified value, or null."""
     given = json.dumps([case.given for case in cases])
-    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, input=given, capture_output=True, text=True, timeout=90, check=False)
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout)
     return answers

@@ -90,14 +90,14 @@ class Scene:
     async def at_rest(self) -> None:
         """Returns once no webhook is on its way, each with its result recorded. Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while await self.service.db.read("SELECT 1 FROM delivery WHERE status = 'pending'"):
+            while await self.service.db.read("SELECT 1 FROM delivery WHERE status = 'pending'"):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def until_work_waits(self) -> None:
         """Returns once a connection's work waits for a later time, in nobody's hand. Raises TimeoutError."""
         waiting = "SELECT 1 FROM provisioning WHERE lease_until IS NULL AND due_at > $1"
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not await self.service.db.read(waiting, self.service.clock.now()):
+            while not await self.service.db.read(waiting, self.service.clock.now()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
     async def let_pass(self, microseconds: int) -> None:

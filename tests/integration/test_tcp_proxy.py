@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.tcp_proxy import TcpProxy, running_proxy
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -25,7 +25,7 @@ async def desk(
         acme = await service.new_tenant("Acme SaaS")
         made = await acme.api.made(f"/admin/tenants/{acme.id}/customers", {"name": "Clínica San Lucas"})
         yield Desk(service, acme, made["id"])
-    await asyncio.wait_for(db.close(), 10)
+    await asyncio.wait_for(db.close(), 60)
     postgres_server.drop_database(url)
 
 

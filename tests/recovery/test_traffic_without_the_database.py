@@ -105,7 +105,7 @@ async def traffic(
                 number["displayPhoneNumber"], number["id"],
             )  # fmt: skip
             yield Traffic(connected, way, url.rpartition("/")[2], [])
-        await asyncio.wait_for(db.close(), 10)
+        await asyncio.wait_for(db.close(), 60)
     postgres_server.drop_database(url)
 
 

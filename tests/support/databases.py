@@ -154,4 +154,4 @@ async def db(database_url: str | None, data_dir: Path) -> AsyncIterator[Database
         yield opened
     finally:
         # A test that leaves a connection hanging must fail here, not hold up the whole run.
-        await asyncio.wait_for(opened.close(), 10)
+        await asyncio.wait_for(opened.close(), 60)

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 
 from tests.support.loopback import bound_socket, port_of, serving
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 60.0
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 JAVASCRIPT = Path(__file__).resolve().parents[1] / "clients" / "javascript"
 NODE = Path(sys.executable).parent / "node"
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 class ScriptFailed(RuntimeError):

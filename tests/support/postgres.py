@@ -25,7 +25,7 @@ from tests.support.ports import reserved_port
 
 T = TypeVar("T")
 
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 CRASH_SECONDS = 8.0
 DEBIAN_PROGRAMS = "/usr/lib/postgresql"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import aiohttp
 
-READY_SECONDS = 30.0
-END_SECONDS = 15.0
+READY_SECONDS = 100.0
+END_SECONDS = 60.0
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE")
 
 

@@ -65,8 +65,11 @@ class Sandbox:
     async def until_held(self, call: str) -> None:
         """Returns once the call that is to be held has come. Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while call in {fault["call"] for fault in (await self.ask("GET", "/sandbox/faults"))["data"]}:
+            while call in await self._faults():  # noqa: ASYNC110 - asked over HTTP
                 await asyncio.sleep(0.02)
+
+    async def _faults(self) -> set[str]:
+        return {fault["call"] for fault in (await self.ask("GET", "/sandbox/faults"))["data"]}
 
     async def let_go(self, call: str) -> None:
         """Ends what was set for calls of that kind; the one that was held is answered."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from typing import Literal, cast
 
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: on, zero seconds; closing then sends RST
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 30.0
 
 Way = Literal["open", "cut", "silent"]
 

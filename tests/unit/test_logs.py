@@ -104,7 +104,7 @@ async def test_lines_wait_for_a_moment_and_a_warning_takes_them_along(written: i
 
 async def test_lines_are_written_without_a_warning_too(written: io.StringIO) -> None:
     act(LOG, "first")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not written.getvalue():  # noqa: ASYNC110 - the loop's timer writes it
             await asyncio.sleep(0.005)
     assert json.loads(written.getvalue())["message"] == "first"

@@ -44,15 +44,16 @@ async def test_a_request_that_is_under_way_is_finished_before_the_service_ends(
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         head = (
             f"POST /admin/tenants HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {OPERATOR_KEY}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
         )
         writer.write(head.encode() + body[:5])
-        await writer.drain()
+        # The service says this when it waits for the body: the request is under way, not only on the way.
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
         ending = asyncio.create_task(program.stop())
         await program.until_prints("serve.stopping")
         writer.write(body[5:])
         await writer.drain()
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         assert answer.startswith(b"HTTP/1.1 201 ")
         assert await ending == 0

@@ -58,7 +58,7 @@ class Slow:
 
 async def ended(crossing: Crossing) -> Reply:
     """The answer under the key, when there is one."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             reply = await send(crossing)
             if reply.status != 409:

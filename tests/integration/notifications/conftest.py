@@ -14,7 +14,7 @@ from tests.support.inbox import Inbox, Received
 from tests.support.sandbox import Sandbox
 from tests.support.service import RunningService, Tenant
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 60
 
 
 @dataclass

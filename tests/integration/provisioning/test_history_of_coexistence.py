@@ -29,7 +29,7 @@ async def history(desk: Desk) -> dict[str, Any] | None:
 
 async def until_over(desk: Desk) -> dict[str, Any]:
     """Meta sends its chunks by itself: they are handled as they come."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             await desk.service.drain()
             found = await history(desk)

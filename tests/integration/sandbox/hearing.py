@@ -33,7 +33,7 @@ class Heard:
 
     async def post(self) -> tuple[str, bytes]:
         """The path and body of the next POST."""
-        return await asyncio.wait_for(self.posts.get(), 10)
+        return await asyncio.wait_for(self.posts.get(), 60)
 
     async def entries(self) -> list[dict[str, Any]]:
         """The entries of the next POST."""

@@ -13,7 +13,7 @@ ACCOUNT = "PARTNER_REMOVED"
 
 async def until_tried(meta: Meta, times: int) -> dict[str, Any]:
     """The newest notification, once it was tried so often."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             rows = (await meta.ask("GET", "/sandbox/notifications")).json["data"]
             if rows and len(rows[0]["results"]) >= times:

@@ -29,7 +29,7 @@ class Service:
         return Response(status_code=self.statuses.pop(0) if self.statuses else 200)
 
     async def next(self) -> tuple[bytes, str]:
-        return await asyncio.wait_for(self.came.get(), 10)
+        return await asyncio.wait_for(self.came.get(), 60)
 
     @contextlib.asynccontextmanager
     async def up(self) -> AsyncIterator[None]:
@@ -41,7 +41,7 @@ class Service:
 
 async def sent(meta: Meta, wanted: str) -> dict[str, Any]:
     """The first notification once it is in that state."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             rows = (await meta.ask("GET", "/sandbox/notifications")).json["data"]
             if rows and rows[0]["state"] == wanted:

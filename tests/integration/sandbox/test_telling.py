@@ -35,7 +35,7 @@ class Service:
 
     async def next(self) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """The path, the entry and its one change's value."""
-        path, entry = await asyncio.wait_for(self.came.get(), 10)
+        path, entry = await asyncio.wait_for(self.came.get(), 60)
         return path, entry, entry["changes"][0]["value"]
 
 

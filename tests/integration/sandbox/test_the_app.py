@@ -72,7 +72,7 @@ async def test_a_callback_is_taken_after_its_challenge_only_and_then_told_what_w
         assert (status, refused["error"]["code"]) == (400, 2200)
         assert await _graph(meta, "POST", "/subscriptions", verify_token="right", **asked) == (200, {"success": True})
         await meta.play()
-        assert b"PARTNER_ADDED" in await asyncio.wait_for(callback.told.get(), 10)
+        assert b"PARTNER_ADDED" in await asyncio.wait_for(callback.told.get(), 60)
         await _graph(meta, "DELETE", "/subscriptions", object=OBJECT, fields="account_update")
         await meta.play()
         assert (await meta.ask("GET", "/sandbox/notifications")).json["data"][1:] == []

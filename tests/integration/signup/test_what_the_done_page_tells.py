@@ -12,7 +12,7 @@ COEXISTENCE = {"allowedConnectionTypes": ["coexistence"], "syncHistory": True}
 
 async def until_reads(desk: Desk, customer: Customer, text: str) -> None:
     """Meta sends its chunks by itself; the page is loaded until it says so."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             await desk.service.drain()
             await customer.look_again()

@@ -37,7 +37,7 @@ async def test_an_event_that_commits_while_take_waits_for_its_lock_stays_due(
             )
             await other.execute(store.EARLIER_DUE, *key, now)
             waiting = asyncio.create_task(db.claim(TAKE, *key, now, now + LEASE, LEASE, PER_ENDPOINT, 100))
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await db.read("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0)
             await transaction.commit()
