@@ -18,7 +18,7 @@ NOT_BROWSER := --ignore=tests/e2e
 help: ## list what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## build .venv and the tests' JavaScript clients from the hashed locks (under 2 s when nothing changed)
+setup: ## build .venv and the tests' JavaScript packages from the hashed locks (under 2 s when nothing changed)
 	@python=$$(scripts/find-python) && "$$python" scripts/environment.py --folder $(VENV)
 	@$(BIN)/python scripts/javascript_clients.py
 

@@ -1,8 +1,8 @@
-"""Installs the JavaScript clients of `tests/clients/javascript` from their lock, by the npm of the environment.
+"""Installs the JavaScript packages of `tests/clients/javascript` from their lock, by the npm of the environment.
 
 Owns that folder's `node_modules` and a stamp inside of it; a second run with the same lock does nothing. With `--lock`
 it resolves the versions anew instead. Where npm cannot reach its registry the rest of the project still works: it says
-so in a line and lets `make setup` go on; the tests that need the clients say it again.
+so in a line and lets `make setup` go on; the tests that need the packages say it again.
 """
 
 import argparse
@@ -49,9 +49,9 @@ def install() -> None:
     wanted = fingerprint()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return
-    print("Installing the JavaScript clients of the tests from their lock.", flush=True)
+    print("Installing the JavaScript packages of the tests from their lock.", flush=True)
     if (failed := npm("ci")) is not None:
-        print(f"They could not be installed; tests/clients will not run. npm said:\n{failed}", file=sys.stderr)
+        print(f"They could not be installed; what asks for them will not run. npm said:\n{failed}", file=sys.stderr)
         return
     STAMP.write_text(wanted)
 
@@ -61,7 +61,7 @@ def resolve(*, upgrade: bool) -> None:
     if upgrade:
         LOCK.unlink(missing_ok=True)
     if (failed := npm("install", "--package-lock-only")) is not None:
-        sys.exit(f"The JavaScript clients could not be resolved. npm said:\n{failed}")
+        sys.exit(f"The JavaScript packages could not be resolved. npm said:\n{failed}")
     lock = json.loads(LOCK.read_text())
     for package in lock["packages"].values():
         package.pop("funding", None)  # an address of somebody's page, of no use to an installation

@@ -27,7 +27,7 @@ JUDGE = """async rules => {
   return violations.flatMap(({id, nodes}) => nodes.map(({target, failureSummary}) =>
     `${id}: ${target.join(" ")}: ${failureSummary}`));
 }"""
-# A link within a sentence is as high as its line; a radio button or box is drawn small, and its whole card is the label.
+# A link within a sentence is as high as its line; of a radio button or box the whole card is the label.
 TOO_SMALL = """() => [...document.querySelectorAll("a, button, summary, input, select, textarea")]
   .filter(one => one.checkVisibility() && getComputedStyle(one).display !== "inline")
   .filter(one => !["radio", "checkbox", "hidden"].includes(one.type))

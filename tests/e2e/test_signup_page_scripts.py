@@ -218,8 +218,8 @@ async def test_the_done_page_leaves_after_three_seconds(stage: Stage) -> None:
     tab = await a_tab_whose_clock_stands(stage)
     stage.page = replace(sample_done(BRAND), return_url="/back")
     await tab.goto(f"{OURS}/signup/x")
-    for seconds in (3, 2, 1):
-        await expect(tab.get_by_text(f"Taking you there in {seconds} seconds.")).to_be_visible()
+    for left in ("3 seconds", "2 seconds", "1 second"):
+        await expect(tab.get_by_text(f"Taking you there in {left}.")).to_be_visible()
         await tab.clock.run_for(1_000)
     await tab.wait_for_url("**/back")
     assert stage.posted == []

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from PIL import Image, ImageDraw
 from playwright.async_api import Browser, Route
+from playwright.async_api import Page as Tab
 
 from setuplinks.signup.rendering import STATIC_DIRECTORY, Renderer
 from setuplinks.signup.views import Page
@@ -116,24 +117,31 @@ async def take(browser: Browser, renderer: Renderer, shot: Shot, *, whole: bool 
         tab.on(
             "console", lambda message: complaints.append(message.text) if "Content Security" in message.text else None
         )
-        await tab.route("**/*", lambda route: _answer(route, renderer.render(shot.page, NONCE)))
-        await tab.goto(f"{ORIGIN}/signup/x")
-        await tab.evaluate("document.fonts.ready.then(() => true)")
-        if shot.name == "signin":
-            await tab.wait_for_function("() => window.FB")
-            await tab.locator("[data-open]").click()
-            await tab.mouse.move(0, 0)
-            await tab.evaluate("document.activeElement.blur()")
-        if shot.name == "pin":
-            await tab.locator("#pin").fill("481")
-        if shot.name == "numbers":
-            await tab.locator(".option label").first.click()
-            await tab.evaluate("document.activeElement.blur()")
+        await show(tab, renderer, shot.name, shot.page)
         if complaints:
             raise AssertionError(f"{shot.file_name}: {complaints}")
         return await tab.screenshot(full_page=whole)
     finally:
         await context.close()
+
+
+async def show(tab: Tab, renderer: Renderer, name: str, page: Page) -> None:
+    """Brings a page of `every_page` into the tab, in the state in which it is judged."""
+    html = renderer.render(page, NONCE)
+    await tab.unroute("**/*")
+    await tab.route("**/*", lambda route: _answer(route, html))
+    await tab.goto(f"{ORIGIN}/signup/x")
+    await tab.evaluate("document.fonts.ready.then(() => true)")
+    if name == "signin":
+        await tab.wait_for_function("() => window.FB")
+        await tab.locator("[data-open]").click()
+        await tab.mouse.move(0, 0)
+        await tab.evaluate("document.activeElement.blur()")
+    if name == "pin":
+        await tab.locator("#pin").fill("481")
+    if name == "numbers":
+        await tab.locator(".option label").first.click()
+        await tab.evaluate("document.activeElement.blur()")
 
 
 async def _answer(route: Route, html: str) -> None:

@@ -4,6 +4,7 @@
 (() => {
   const leave = document.querySelector("[data-leave]");
   if (!leave) return;
+  const said = leave.querySelector("[data-one]");
   const count = leave.querySelector("[data-count]");
   let left = Number(leave.dataset.seconds);
 
@@ -11,7 +12,8 @@
     // A page in the background waits: she may be reading elsewhere what she was connected to.
     if (document.visibilityState === "hidden") return;
     left -= 1;
-    count.textContent = String(Math.max(left, 0));
+    if (left > 1) count.textContent = String(left);
+    else said.textContent = left === 1 ? said.dataset.one : said.dataset.now;
     if (left <= 0) {
       clearInterval(timer);
       location.assign(leave.dataset.leave);
