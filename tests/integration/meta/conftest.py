@@ -27,8 +27,8 @@ async def graph(meta: ScriptedMeta, clock: ManualClock) -> AsyncIterator[Graph]:
 
 @pytest.fixture
 async def hasty_graph(meta: ScriptedMeta) -> AsyncIterator[Graph]:
-    """A client whose patience is short enough for a test of stalls."""
-    timeouts = Timeouts(connect=0.3, exchange=0.3, read=0.3, write=0.3, send=0.3)
+    """A client whose patience is short enough for a test of stalls, and long enough for a busy machine to connect."""
+    timeouts = Timeouts(connect=1.5, exchange=1.5, read=1.5, write=1.5, send=1.5)
     async with Graph(meta.url, "v25.0", "4711", Secret("app-secret"), timeouts=timeouts) as client:
         yield client
 

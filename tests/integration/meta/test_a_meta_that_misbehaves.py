@@ -156,7 +156,7 @@ async def test_nothing_was_sent_where_nobody_listens() -> None:
     with socket.socket() as place:
         place.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{place.getsockname()[1]}"
-        async with Graph(address, "v25.0", "1", Secret("s"), timeouts=Timeouts(connect=0.3)) as graph:
+        async with Graph(address, "v25.0", "1", Secret("s"), timeouts=Timeouts()) as graph:
             reading, exchanging, sending = [await failure(graph, verb) for verb in (read, exchange, send)]
     assert (reading.kind, reading.retryable, reading.status) == ("retry", True, 0)
     assert not isinstance(sending, OutcomeUnknown)
@@ -172,7 +172,7 @@ async def test_a_code_is_not_lost_to_a_pooled_connection_that_meta_closes(graph:
 
 async def test_a_message_that_waited_for_a_free_connection_was_not_sent(meta: ScriptedMeta) -> None:
     meta.plan(STALL)
-    patience = Timeouts(connect=0.1, send=0.6)
+    patience = Timeouts(connect=1.5, send=4.0)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
         graph = Graph(meta.url, "v25.0", "1", Secret("s"), session=session, timeouts=patience)
         stalled, waited = await asyncio.gather(failure(graph, send), failure(graph, send))

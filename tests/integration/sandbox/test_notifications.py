@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from setuplinks.sandbox.server import listening
 from tests.integration.sandbox.calls import APP_SECRET, Meta, running_meta
+from tests.support.ports import reserved_port
 
 
 class Service:
@@ -89,10 +90,7 @@ async def test_it_is_given_up_after_the_last_try() -> None:
 
 
 async def test_an_address_that_is_not_there_disturbs_nothing() -> None:
-    service = Service()
-    async with service.up():
-        gone = service.url
-    for url in (gone, "http://[broken"):
+    for url in (f"http://127.0.0.1:{reserved_port()}", "http://[broken"):
         async with running_meta(url) as meta:
             await meta.ask("PUT", "/sandbox/settings", json={"notificationRetrySeconds": []})
             customer = await meta.connect()
