@@ -71,7 +71,7 @@ class Connection(asyncio.Protocol):
         `whole`: the body has to come in time as well, and one byte more than `keep` ends the call. Raises Broken, and
         TimeoutError.
         """
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or not self.open():
             raise Broken("connection closed", unheard=True)
         self.free = False
         self._keep, self._whole = keep, whole
@@ -93,9 +93,13 @@ class Connection(asyncio.Protocol):
         finally:
             self._timer.cancel()
 
+    def open(self) -> bool:
+        """Whether it stands still."""
+        return self._transport is not None and not self._transport.is_closing()
+
     def usable(self) -> bool:
         """Whether the next call can begin."""
-        return self.free and self._transport is not None and not self._transport.is_closing()
+        return self.free and self.open()
 
     def abort(self) -> None:
         """Ends the connection at once."""
@@ -213,7 +217,8 @@ class Connection(asyncio.Protocol):
 class Connections:
     """Those that are free, by where they lead; the one that was used last is used first."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
+        self._idle_seconds = idle_seconds
         self._free: dict[Hashable, list[Connection]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -222,7 +227,7 @@ class Connections:
         waiting = self._free.get(place)
         while waiting:
             connection = waiting.pop()
-            if connection.usable() and asyncio.get_running_loop().time() - connection.idle_since < IDLE_SECONDS:
+            if connection.usable() and asyncio.get_running_loop().time() - connection.idle_since < self._idle_seconds:
                 return connection
             connection.abort()
         return None
@@ -235,7 +240,7 @@ class Connections:
         connection.idle_since = loop.time()
         self._free.setdefault(place, []).append(connection)
         if self._sweep is None:
-            self._sweep = loop.call_later(IDLE_SECONDS, self._drop_idle, loop)
+            self._sweep = loop.call_later(self._idle_seconds, self._drop_idle, loop)
 
     def close(self) -> None:
         """Ends all that are free."""
@@ -248,7 +253,7 @@ class Connections:
         self._free.clear()
 
     def _drop_idle(self, loop: asyncio.AbstractEventLoop) -> None:
-        since = loop.time() - IDLE_SECONDS
+        since = loop.time() - self._idle_seconds
         for place, connections in list(self._free.items()):
             kept = [one for one in connections if one.usable() and one.idle_since > since]
             for connection in set(connections) - set(kept):
@@ -257,4 +262,4 @@ class Connections:
                 self._free[place] = kept
             else:
                 del self._free[place]
-        self._sweep = loop.call_later(IDLE_SECONDS, self._drop_idle, loop) if self._free else None
+        self._sweep = loop.call_later(self._idle_seconds, self._drop_idle, loop) if self._free else None
