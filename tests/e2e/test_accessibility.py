@@ -1,7 +1,7 @@
-"""Every hosted page as axe-core judges it: names, roles, order of headings, contrast, sizes to touch.
+"""Every hosted page, and the sandbox's, as axe-core judges it: names, roles, order of headings, contrast.
 
-Owns no flow: the pages are the gallery's, drawn from samples and answered from memory. Sizes to touch are measured here
-by themselves, since axe asks for 24 pixels only.
+Owns no flow: the hosted pages are the gallery's, drawn from samples and answered from memory. Sizes to touch are
+measured here by themselves, since axe asks for 24 pixels only.
 """
 
 from collections.abc import AsyncIterator
@@ -11,8 +11,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
+from setuplinks.sandbox.inbox import Inbox
+from setuplinks.sandbox.server import listening
 from setuplinks.signup.rendering import Renderer
 from tests.e2e.conftest import PHONE
+from tests.integration.sandbox.calls import running_meta
+from tests.integration.sandbox.phones import ANA, ready
 from tests.support.node import JAVASCRIPT
 from tests.support.page_gallery import every_page, show
 
@@ -72,3 +76,19 @@ async def test_every_word_can_be_read_in_the_dark(axe: str, phone: Page) -> None
         await phone.evaluate(axe)
         found[name] = await phone.evaluate(JUDGE, ["color-contrast"])
     assert {name: objections for name, objections in found.items() if objections} == {}
+
+
+@pytest.mark.parametrize("phone", ["light"], indirect=True)
+async def test_axe_finds_nothing_to_object_to_in_the_sandbox(axe: str, phone: Page) -> None:
+    found: dict[str, list[str]] = {}
+    async with running_meta() as meta, listening(Inbox().app(), "127.0.0.1") as inbox:
+        customer = await ready(meta)
+        body = {"messaging_product": "whatsapp", "to": ANA, "text": {"body": "Hola."}}
+        await meta.graph("POST", f"{customer.number}/messages", customer.token, json=body)
+        pages = (f"{meta.url}/sandbox", f"{meta.url}/sandbox/desk", f"{meta.url}/sandbox/chats", inbox.url)
+        for address in (*pages, f"{inbox.url}/onboarding/success?status=success"):
+            await phone.goto(address)
+            await phone.evaluate(UNFOLD)
+            await phone.evaluate(axe)
+            found[address] = await phone.evaluate(JUDGE, None)
+    assert {address: objections for address, objections in found.items() if objections} == {}
