@@ -5,7 +5,7 @@ measured here by themselves, since axe asks for 24 pixels only.
 """
 
 from collections.abc import AsyncIterator
-from typing import Literal
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -50,8 +50,8 @@ def axe() -> str:
 @pytest_asyncio.fixture(loop_scope="session")
 async def phone(chromium: Browser, request: pytest.FixtureRequest) -> AsyncIterator[Page]:
     """A tab on a phone in the scheme that the test names."""
-    scheme: Literal["light", "dark"] = request.param
-    context = await chromium.new_context(**PHONE, color_scheme=scheme, reduced_motion="reduce")
+    how: dict[str, Any] = {**PHONE, "color_scheme": request.param, "reduced_motion": "reduce"}
+    context = await chromium.new_context(**how)
     yield await context.new_page()
     await context.close()
 
