@@ -13,6 +13,7 @@ from typing import Any
 
 from setuplinks.core.clock import SECOND, ManualClock
 from setuplinks.core.db.open import open_database
+from setuplinks.meta.transport import Timeouts
 from setuplinks.sandbox.inbox import Inbox
 from setuplinks.sandbox.server import listening
 from tests.support.loopback import Certificate
@@ -20,6 +21,7 @@ from tests.support.sandbox import PATIENCE_SECONDS, Sandbox
 from tests.support.service import RunningService, Tenant, running_service
 
 CUSTOMER = "Clínica San Lucas"
+PATIENT = Timeouts(connect=60, exchange=120, read=120, write=120, send=120)
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ async def staged(
             running_service(db, clock, data_dir, database_url, workers=True, tls=tls, **settings) as service,
             listening(company.app(), name="acme.localhost") as website,
         ):
+            # What a test holds at Meta is not given up meanwhile, however long the browser takes.
+            service.parts.graph.timeouts = PATIENT
             acme = await service.new_tenant("Acme SaaS", allowedRedirectHosts=[website.url])
             hooks = f"http://127.0.0.1:{website.port}/hooks"
             endpoint = await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": hooks})
