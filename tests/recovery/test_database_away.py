@@ -36,22 +36,17 @@ async def person(desk: Desk) -> AsyncIterator[Customer]:
         yield customer
 
 
-async def _held(desk: Desk) -> None:
-    """Returns once the call with a fault has arrived at Meta."""
-    while (await desk.service.sandbox.ask("GET", "/sandbox/faults"))["data"]:  # noqa: ASYNC110 - asked over HTTP
-        await asyncio.sleep(0.02)
-
-
 async def test_a_token_is_recorded_when_the_database_is_back_within_the_request(
     desk: Desk, person: Customer, postgres_server: PostgresServer
 ) -> None:
     link = await desk.link()
     played = await desk.service.sandbox.play(await person.go_to_meta(link["url"]))
-    await desk.service.sandbox.fault("exchange", times=1, delayMs=1500)
+    await desk.service.sandbox.hold("exchange")
     coming_back = asyncio.create_task(person.open(played["redirectUrl"].partition("#")[0]))
-    await _held(desk)
-    await asyncio.to_thread(postgres_server.stop)
+    await desk.service.sandbox.until_held("exchange")
+    await asyncio.to_thread(postgres_server.kill)  # at once: the exchange is given up after a few seconds
     try:
+        await desk.service.sandbox.let_go("exchange")
         while not await desk.service.sandbox.calls("exchange"):  # noqa: ASYNC110 - asked over HTTP
             await asyncio.sleep(0.02)
         assert not coming_back.done()  # Meta has answered, and the token is in memory only
