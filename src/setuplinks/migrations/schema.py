@@ -291,9 +291,10 @@ webhook_endpoint = _table(
 )  # fmt: skip
 endpoint_state = _table(
     "endpoint_state", "tenant_id endpoint_id",
-    _num("tenant_id"), _num("endpoint_id"), _num("next_due", null=True), _num("in_flight", 0),
-    _real("tokens", null=True), _num("tokens_at", null=True), _num("failures", 0), _num("failing_since", null=True),
-    _num("breaker_until", null=True), _num("breaker_step", 0), _num("lease_until", null=True),
+    _num("tenant_id"), _num("endpoint_id"), _num("next_due", null=True), _num("parked", 0), _num("in_flight", 0),
+    _num("at_once", 4), _real("tokens", null=True), _num("tokens_at", null=True), _num("failures", 0),
+    _num("failing_since", null=True), _num("breaker_until", null=True), _num("breaker_step", 0),
+    _num("lease_until", null=True),
     Index("endpoint_state_due", "next_due"),
 )  # fmt: skip
 event = _daily(

@@ -17,25 +17,30 @@ from setuplinks.core.db.database import Claim
 # whose claim was undone is fenced off, and what was delivered would be sent again.)
 _UNSYNCED = "unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)"
 
-# $1 now, $2 the parked value, $3 how many endpoints
+# $1 now, $2 the parked value, $3 how many endpoints, $4 the least `at_once`, and whom this process has no place for
+# now, as lists in JSON: $5 tenants, $6 endpoints
 _PARK_SQLITE = """
-UPDATE endpoint_state SET next_due = $2 WHERE (tenant_id, endpoint_id) IN (
-    SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1 ORDER BY next_due LIMIT $3
-) RETURNING tenant_id, endpoint_id
+UPDATE endpoint_state SET next_due = $2, parked = 1 WHERE (tenant_id, endpoint_id) IN (
+    SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1 AND at_once >= $4
+    AND tenant_id NOT IN (SELECT value FROM json_each($5)) AND endpoint_id NOT IN (SELECT value FROM json_each($6))
+    ORDER BY next_due LIMIT $3
+) RETURNING tenant_id, endpoint_id, at_once
 """
+_LISTED = "(SELECT CAST(one AS bigint) FROM json_array_elements_text(CAST({} AS json)) AS one)"
 _PARK_POSTGRES = f"""
 WITH {_UNSYNCED},
 due AS (
-    SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1
+    SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1 AND at_once >= $4
+    AND tenant_id NOT IN {_LISTED.format("$5")} AND endpoint_id NOT IN {_LISTED.format("$6")}
     ORDER BY next_due LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-UPDATE endpoint_state s SET next_due = $2 FROM due, unsynced
+UPDATE endpoint_state s SET next_due = $2, parked = 1 FROM due, unsynced
 WHERE s.tenant_id = due.tenant_id AND s.endpoint_id = due.endpoint_id
-RETURNING s.tenant_id, s.endpoint_id
+RETURNING s.tenant_id, s.endpoint_id, s.at_once
 """  # noqa: S608 - constants of this module
 PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
 
-# $1 tenant, $2 endpoint, $3 now, $4 the parked value, $5 lease in µs, $6 cap of the endpoint, $7 room in this process
+# $1 tenant, $2 endpoint, $3 now, $4 the parked value, $5 lease in µs, $6 room in this process
 #
 # The rate limit is a bucket of one second's tokens. `in_flight` is what was under way after the latest TAKE: the ledger
 # reads from it whether a finished try frees a place that others wait for.
@@ -64,8 +69,8 @@ WHERE tenant_id = $1 AND id IN (
     AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) AND {_FIRST} ORDER BY due_at, id LIMIT (
         SELECT CASE
             WHEN e.status <> 'enabled' OR e.deleted_at IS NOT NULL THEN 0
-            WHEN s.breaker_until IS NULL THEN max(0, min($6 - {_BUSY_SQLITE}, $7,
-                coalesce(CAST(min(e.rate_limit, {_TOKENS}) AS INTEGER), $7)))
+            WHEN s.breaker_until IS NULL THEN max(0, min(s.at_once - {_BUSY_SQLITE}, $6,
+                coalesce(CAST(min(e.rate_limit, {_TOKENS}) AS INTEGER), $6)))
             WHEN s.breaker_until <= $3 AND {_BUSY_SQLITE} = 0 THEN 1
             ELSE 0 END
         {_ENDPOINT_SQLITE}
@@ -84,7 +89,7 @@ WHERE tenant_id = $1 AND id IN (
 # of the index first, one for each delivery that has ended.
 _SETTLE_SQLITE = f"""
 UPDATE endpoint_state SET
-    in_flight = aim.busy, tokens = aim.tokens, tokens_at = $3,
+    parked = 0, in_flight = aim.busy, tokens = aim.tokens, tokens_at = $3,
     next_due = CASE
         WHEN next_due = $4 THEN aim.target
         WHEN aim.target IS NULL THEN next_due
@@ -95,11 +100,12 @@ FROM (
         WHEN closed OR rest IS NULL THEN NULL
         WHEN breaker_until > $3 THEN breaker_until
         WHEN rest > $3 THEN rest
-        WHEN busy >= $6 OR breaker_until IS NOT NULL THEN $3 + $5
+        WHEN busy >= at_once OR breaker_until IS NOT NULL THEN $3 + $5
         WHEN tokens < 1 THEN $3 + 1 + CAST((1 - tokens) * 1000000 / rate_limit AS INTEGER)
         ELSE rest END AS target
     FROM (
-        SELECT {_BUSY_SQLITE} AS busy, s.breaker_until AS breaker_until, e.rate_limit AS rate_limit,
+        SELECT {_BUSY_SQLITE} AS busy, s.at_once AS at_once, s.breaker_until AS breaker_until,
+            e.rate_limit AS rate_limit,
             min(e.rate_limit, {_TOKENS}) - changes() AS tokens,
             e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed,
             (SELECT due_at FROM delivery d WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
@@ -130,19 +136,20 @@ _FROM_OTHERS = (
 _TAKE_POSTGRES = f"""
 WITH given AS MATERIALIZED (
     SELECT {_NOW_POSTGRES} AS db_now, CAST($3 AS bigint) AS now, CAST($3 AS bigint) + CAST($5 AS bigint) AS lease_end,
-        CAST($6 AS bigint) AS cap, CAST($7 AS bigint) AS most
+        CAST($6 AS bigint) AS most
 ),
 held AS MATERIALIZED (
-    SELECT s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed, e.rate_limit, e.version,
+    SELECT s.at_once, s.breaker_until, e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed, e.rate_limit,
+        e.version,
         CASE WHEN e.rate_limit IS NOT NULL THEN least(e.rate_limit, {_TOKENS.replace("$3", "CAST($3 AS bigint)")})
         END AS tokens
     FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
     WHERE s.tenant_id = $1 AND s.endpoint_id = $2 FOR UPDATE OF s
 ),
 room AS MATERIALIZED (
-    SELECT breaker_until, closed, rate_limit, tokens, busy, CASE
+    SELECT at_once, breaker_until, closed, rate_limit, tokens, busy, CASE
         WHEN closed THEN 0
-        WHEN breaker_until IS NULL THEN greatest(0, least(cap - busy, most, CAST(floor(tokens) AS bigint)))
+        WHEN breaker_until IS NULL THEN greatest(0, least(at_once - busy, most, CAST(floor(tokens) AS bigint)))
         WHEN breaker_until <= now AND busy = 0 THEN 1
         ELSE 0 END AS free
     FROM given, held, LATERAL (
@@ -162,7 +169,8 @@ taken AS (
     RETURNING d.tenant_id, d.endpoint_id, d.id, d.event_id, d.event_type, d.attempts, d.manual, d.lane
 ),
 seen AS MATERIALIZED (
-    SELECT room.breaker_until, room.closed, room.rate_limit, room.busy + count AS busy, room.tokens - count AS tokens,
+    SELECT room.at_once, room.breaker_until, room.closed, room.rate_limit, room.busy + count AS busy,
+        room.tokens - count AS tokens,
         least(
             (SELECT d.due_at FROM delivery d WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
              AND d.due_at IS NOT NULL AND d.id NOT IN (SELECT id FROM picked) AND {_FIRST}
@@ -172,14 +180,14 @@ seen AS MATERIALIZED (
     FROM given, room, (SELECT count(*) FROM picked) AS chosen
 ),
 settled AS (
-    UPDATE endpoint_state s SET in_flight = aim.busy, tokens = aim.tokens, tokens_at = aim.now, next_due = CASE
-        WHEN s.next_due = $4 THEN aim.target ELSE least(s.next_due, aim.target) END
+    UPDATE endpoint_state s SET parked = 0, in_flight = aim.busy, tokens = aim.tokens, tokens_at = aim.now,
+        next_due = CASE WHEN s.next_due = $4 THEN aim.target ELSE least(s.next_due, aim.target) END
     FROM (
         SELECT busy, tokens, now, CASE
             WHEN closed OR rest IS NULL THEN NULL
             WHEN breaker_until > now THEN breaker_until
             WHEN rest > now THEN rest
-            WHEN busy >= cap OR breaker_until IS NOT NULL THEN lease_end
+            WHEN busy >= at_once OR breaker_until IS NOT NULL THEN lease_end
             WHEN tokens < 1 THEN now + 1 + CAST((1 - tokens) * 1000000 / rate_limit AS bigint)
             ELSE rest END AS target
         FROM seen, given

@@ -30,6 +30,7 @@ from setuplinks.webhooks.models import (
     filter_fault,
     patterns_of,
 )
+from setuplinks.webhooks.places import FIRST_AT_ONCE
 from setuplinks.webhooks.service import CHANNEL, Events, Sent
 
 OVERLAP = 24 * HOUR
@@ -149,7 +150,7 @@ class Endpoints:
             _not_theirs(wanted), store.ADD_ENDPOINT, tenant_id, endpoint_id,
             *_columns(wanted, sealer, endpoint_id, key), sealed, now,
         )  # fmt: skip
-        tx.add(store.ADD_STATE, tenant_id, endpoint_id)
+        tx.add(store.ADD_STATE, tenant_id, endpoint_id, FIRST_AT_ONCE)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.created", TABLE, endpoint_id, {"url": wanted.url})
         return Endpoint(
             tenant_id, endpoint_id, wanted.url, wanted.description, wanted.event_types, wanted.customer_id,
@@ -231,7 +232,7 @@ class Endpoints:
         return sent
 
     def _start_afresh(self, tx: Unit, tenant_id: int, endpoint_id: int, now: int) -> None:
-        tx.add(store.FRESH_STATE, tenant_id, endpoint_id, now)
+        tx.add(store.FRESH_STATE, tenant_id, endpoint_id, now, FIRST_AT_ONCE)
         tx.wake(CHANNEL)
 
 

@@ -8,6 +8,7 @@ is weighed. It does not own sending.
 import asyncio
 import logging
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,15 +22,15 @@ from setuplinks.core.problems import Problem, RaceLost, Unavailable
 from setuplinks.tenants import audit
 from setuplinks.webhooks import retry, store
 from setuplinks.webhooks.models import ENDPOINT_DISABLED
+from setuplinks.webhooks.places import DRAGS, MOST_AT_ONCE, PROVEN
 from setuplinks.webhooks.retry import Health, Verdict
 from setuplinks.webhooks.sender import Result
 from setuplinks.webhooks.service import Events
 
 log = logging.getLogger("setuplinks.webhooks")
 
-PER_ENDPOINT = 32
-"""Tries under way at one endpoint, over all processes."""
-MOST_AT_ONCE = 256
+TOGETHER = 256
+"""Results of one unit."""
 RECORD_TRIES = 20
 RECORD_PAUSE = 1.0
 """Seconds between tries to record while the database is away; what is not recorded is sent again."""
@@ -77,8 +78,8 @@ class Ledger:
             return
         self._storing = True
         try:
-            while batch := self._smooth[:MOST_AT_ONCE]:
-                del self._smooth[:MOST_AT_ONCE]
+            while batch := self._smooth[:TOGETHER]:
+                del self._smooth[:TOGETHER]
                 await self._settle(batch, self._record_successes)
         finally:
             self._storing = False
@@ -124,8 +125,9 @@ class Ledger:
         """Of any endpoints. The endpoints' rows first, in the order of all: see `_record`."""
         now = self._clock.now()
         ordered = {one.parcel.key for one in results if one.parcel.lane is not None}
-        for key in sorted({one.parcel.key for one in results}, key=locking_order):
-            tx.add(store.STATE_WELL, *key, 0 if key in ordered else PER_ENDPOINT, now)
+        counts = Counter(one.parcel.key for one in results)
+        for key in sorted(counts, key=locking_order):
+            tx.add(store.STATE_WELL, *key, int(key in ordered), now, counts[key], PROVEN, MOST_AT_ONCE)
         for result in results:
             tx.add(*_ended(result, None, now))
         for result in results:
@@ -141,9 +143,10 @@ class Ledger:
         dues = [self._due(one, now) for one in results]
         # The endpoint's row first: TAKE locks it before it touches deliveries, and one order for all has no deadlocks.
         # Where an order is kept, each end sets the next one free, however many are under way.
-        cap = PER_ENDPOINT if all(one.parcel.lane is None for one in results) else 0
+        frees = int(any(one.parcel.lane is not None for one in results))
         waits = [due for due in dues if due is not None]
-        self._move(tx, (tenant_id, endpoint_id), before, after, now, waits, cap)
+        dragged = int(any(one.duration >= DRAGS for one in results))
+        self._move(tx, (tenant_id, endpoint_id), before, after, now, waits, frees, dragged)
         for result, due in zip(results, dues, strict=True):
             tx.add(*_ended(result, due, now))
             tx.add(*_logged(result))
@@ -159,19 +162,27 @@ class Ledger:
         return retry.next_due(tries, now, self._chance(), result.retry_after)
 
     def _move(
-        self, tx: Unit, key: tuple[int, int], before: Health, after: Health, now: int, dues: list[int], cap: int
+        self,
+        tx: Unit,
+        key: tuple[int, int],
+        before: Health,
+        after: Health,
+        now: int,
+        dues: list[int],
+        frees: int,
+        dragged: int,
     ) -> None:
         """Writes the endpoint's health where it changed, and pulls `next_due` to what these results make possible."""
         retried = min(dues, default=None)
         room = max(now, after.breaker_until or now)
         free = room if retried is None else min(room, retried)
         if before == after:
-            tx.add(store.STATE_SAME, *key, cap, free, retried)
+            tx.add(store.STATE_SAME, *key, frees, free, retried)
             return
         tx.must(
-            RaceLost(), store.STATE_MOVED, *key, cap, free, retried,
+            RaceLost(), store.STATE_MOVED, *key, frees, free, retried,
             after.failures, after.failing_since, after.breaker_until, after.breaker_step,
-            before.failures, before.breaker_step, before.breaker_until or 0,
+            before.failures, before.breaker_step, before.breaker_until or 0, dragged,
         )  # fmt: skip
 
     async def _disable(self, tx: Unit, tenant_id: int, endpoint_id: int, reason: str, health: Health, now: int) -> None:

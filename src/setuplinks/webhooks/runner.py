@@ -6,6 +6,7 @@ sends again, with the same `webhook-id`. It does not own the loop between rounds
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,19 +18,22 @@ from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
 from setuplinks.webhooks.claims import PARK, TAKE
-from setuplinks.webhooks.ledger import PER_ENDPOINT, Ledger, locking_order
+from setuplinks.webhooks.ledger import Ledger, locking_order
 from setuplinks.webhooks.models import Parcel, Payload
+from setuplinks.webhooks.places import Candidate, Place, Places
 from setuplinks.webhooks.sender import Destination, Sender
 from setuplinks.webhooks.service import CHANNEL, Events
 
 LEASE = 30 * SECOND
 """Twice the time that one try may take."""
-SLOTS = 320
-"""Tries under way in one process: ten times what one endpoint may take of them."""
+SLOTS = 512
+"""Tries under way in one process: sixteen times what one endpoint may take of them."""
 ENDPOINTS_AT_ONCE = 64
 PACE, SLOW_PACE = 0.005, 0.02
-"""Seconds between two looks for work while tries are under way. A claim of many costs hardly more than a claim of one:
-after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
+"""Seconds between two looks for work while many tries are about to end. A claim of many costs hardly more than a claim
+of one: after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
+MANY = 16
+FULL = 240
 TRIES = 3
 LOOK_AGAIN = 0.5
 """Seconds after which a round that waits for a slow receiver looks for other work."""
@@ -52,13 +56,14 @@ class DeliveryRunner:
         slots: int = SLOTS,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._db, self._clock, self._slots = db, clock, slots
+        self._db, self._clock = db, clock
         self._sender = Sender(db, vault, clock, outbound)
         self._ledger = Ledger(db, clock, events, chance=chance)
+        self._places = Places(slots, time.monotonic)
         self._running: set[asyncio.Task[None]] = set()
         self._done = 0
-        self._woken = asyncio.Event()
-        self._listening = False
+        self._woken = self._listening = False
+        self._stirred = asyncio.Event()
         self._looked_at = 0.0
 
     async def run_once(self) -> int:
@@ -69,10 +74,11 @@ class DeliveryRunner:
         """
         if not self._listening:
             self._listening = True
-            await self._db.listen(self.channel, self._woken.set)
+            await self._db.listen(self.channel, self._wake)
         while True:
             await self._keep_pace()
-            self._woken.clear()
+            self._woken = False
+            self._stirred.clear()
             await self._take_what_is_due()
             if self._done:
                 done, self._done = self._done, 0
@@ -96,39 +102,47 @@ class DeliveryRunner:
         while self._running:
             await asyncio.wait(self._running)
 
+    def _wake(self) -> None:
+        self._woken = True
+        self._stirred.set()
+
     async def _wait(self) -> None:
-        woken = asyncio.create_task(self._woken.wait())
-        try:
-            await asyncio.wait({*self._running, woken}, timeout=LOOK_AGAIN, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            woken.cancel()
+        """Until there is something new, or a try has ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_AGAIN):
+                await self._stirred.wait()
 
     async def _keep_pace(self) -> None:
         """Lets some tries end before more are taken."""
-        loop = asyncio.get_running_loop()
         for pace in (PACE, SLOW_PACE):
-            left = self._looked_at + pace - loop.time()
-            if self._running and left > 0:
+            left = self._looked_at + pace - time.monotonic()
+            if left > 0 and self._places.fresh >= MANY:
                 await asyncio.sleep(left)
-            if self._woken.is_set() or len(self._running) <= self._slots * 3 // 4:
+            if self._woken or self._places.fresh <= FULL:
                 break
-        self._looked_at = loop.time()
+        self._looked_at = time.monotonic()
 
     async def _take_what_is_due(self) -> None:
-        while (free := self._slots - len(self._running)) > 0:
+        while (free := self._places.free) > 0:
             most = min(free, ENDPOINTS_AT_ONCE)
-            now = self._clock.now()
-            parked = await self._db.claim(PARK, now, now + LEASE, most)
+            now, barred = self._clock.now(), self._places.barred()
+            parked = await self._db.claim(
+                PARK, now, now + LEASE, most, barred.least_at_once, barred.tenants, barred.endpoints
+            )
             if not parked:
                 return
-            each = max(1, free // len(parked))
             # Rows are locked in one order, the ledger's too: two processes that take and record do not deadlock.
-            keys = sorted(((row["tenant_id"], row["endpoint_id"]) for row in parked), key=locking_order)
-            await self._take([(*key, now, now + LEASE, LEASE, PER_ENDPOINT, each) for key in keys])
+            due = [Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"]) for row in parked]
+            due.sort(key=lambda one: locking_order((one.tenant_id, one.endpoint_id)))
+            rooms = zip(due, self._places.rooms(due), strict=True)
+            await self._take(
+                {(one.tenant_id, one.endpoint_id): one for one in due},
+                [(one.tenant_id, one.endpoint_id, now, now + LEASE, LEASE, room) for one, room in rooms],
+            )
             if len(parked) < most:
                 return
 
-    async def _take(self, sets: list[tuple[int, ...]]) -> None:
+    async def _take(self, due: dict[tuple[int, int], Candidate], sets: list[tuple[int, ...]]) -> None:
         for row in await self._taken(sets):
             parcel = Parcel(
                 row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
@@ -136,7 +150,8 @@ class DeliveryRunner:
             )  # fmt: skip
             destination = await self._sender.destination(*parcel.key, row["version"])
             payload = None if row["body"] is None else Payload(bool(row["sealed"]), row["body"])
-            task = asyncio.create_task(self._deliver(parcel, payload, destination))
+            place = self._places.take(due[parcel.key])
+            task = asyncio.create_task(self._deliver(place, parcel, payload, destination))
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
@@ -146,7 +161,13 @@ class DeliveryRunner:
                 return await self._db.claim_each(TAKE, sets)
         return await self._db.claim_each(TAKE, sets)
 
-    async def _deliver(self, parcel: Parcel, payload: Payload | None, destination: Destination | None) -> None:
-        result = await self._sender.send(parcel, payload, destination)
-        if await self._ledger.record(result):
-            self._done += 1
+    async def _deliver(
+        self, place: Place, parcel: Parcel, payload: Payload | None, destination: Destination | None
+    ) -> None:
+        try:
+            result = await self._sender.send(parcel, payload, destination)
+            if await self._ledger.record(result):
+                self._done += 1
+        finally:
+            self._places.leave(place)
+            self._stirred.set()

@@ -41,7 +41,7 @@ ADD_ENDPOINT = (
     "CAST($6 AS BIGINT), CAST($7 AS BIGINT), CAST($8 AS TEXT), CAST($9 AS TEXT), CAST($10 AS BIGINT), "
     f"CAST($11 AS BIGINT), $12, $13, CAST($14 AS BIGINT), CAST($14 AS BIGINT) WHERE {_THEIRS}"
 )
-ADD_STATE = "INSERT INTO endpoint_state (tenant_id, endpoint_id) VALUES ($1, $2)"
+ADD_STATE = "INSERT INTO endpoint_state (tenant_id, endpoint_id, at_once) VALUES ($1, $2, $3)"
 CHANGE_ENDPOINT = (
     "UPDATE webhook_endpoint SET url = $3, description = $4, event_types = $5, customer_id = $6, phone_id = $7, "  # noqa: S608
     "format = $8, headers = $9, rate_limit = $10, ordered = $11, signing_key = $12, status = $13, "
@@ -74,18 +74,18 @@ DROP_WAITING = (
 )
 
 # -- an endpoint's state ---------------------------------------------------------------------------------------------
-PULL_DUE = (
-    "UPDATE endpoint_state SET next_due = $3 "
-    "WHERE tenant_id = $1 AND endpoint_id = $2 AND (next_due IS NULL OR next_due > $3)"
-)
 # Locks the row even where the new time is the later one: TAKE in `claims` relies on meeting every emitting unit there.
+# Where the breaker is open nothing goes before its time, so nobody needs to look; not while it is parked: TAKE tells by
+# a changed time that something came meanwhile.
 EARLIER_DUE = (
-    "UPDATE endpoint_state SET next_due = CASE WHEN next_due IS NULL OR next_due > $3 THEN $3 ELSE next_due END "
+    "UPDATE endpoint_state SET next_due = CASE WHEN next_due <= $3 THEN next_due "
+    "WHEN parked = 0 AND breaker_until > $3 AND next_due <= breaker_until THEN next_due "
+    "WHEN parked = 0 AND breaker_until > $3 THEN breaker_until ELSE $3 END "
     "WHERE tenant_id = $1 AND endpoint_id = $2"
 )
 FRESH_STATE = (
     "UPDATE endpoint_state SET failures = 0, failing_since = NULL, breaker_until = NULL, breaker_step = 0, "
-    "next_due = $3 WHERE tenant_id = $1 AND endpoint_id = $2"
+    "at_once = $4, next_due = $3 WHERE tenant_id = $1 AND endpoint_id = $2"
 )
 STATE = (
     "SELECT failures, failing_since, breaker_until, breaker_step, next_due, in_flight FROM endpoint_state "
@@ -99,30 +99,38 @@ WAITING = (
     "SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 "
     "AND due_at IS NOT NULL LIMIT $3) AS waiting"
 )
-# $3 cap, $4 the time from which a freed place may be used, $5 the earliest retry of these results or null
+# $3 is 1 where each end sets another free, $4 the time from which a freed place may be used, $5 the earliest retry of
+# these results or null
 _AFTER_RESULTS = (
     "next_due = CASE "
-    "WHEN (in_flight >= $3 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) THEN $4 "
+    "WHEN (in_flight >= at_once OR $3 = 1 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) "
+    "THEN $4 "
     "WHEN CAST($5 AS BIGINT) IS NOT NULL AND (next_due IS NULL OR next_due > $5) THEN $5 "
     "ELSE next_due END"
 )
 STATE_SAME = (
     f"UPDATE endpoint_state SET {_AFTER_RESULTS} WHERE tenant_id = $1 AND endpoint_id = $2 "  # noqa: S608
-    "AND (in_flight >= $3 OR breaker_until IS NOT NULL OR CAST($5 AS BIGINT) IS NOT NULL)"
+    "AND (in_flight >= at_once OR $3 = 1 OR breaker_until IS NOT NULL OR CAST($5 AS BIGINT) IS NOT NULL)"
 )
+# $13 is 1 where a place was kept for long, and in vain
 STATE_MOVED = (
     f"UPDATE endpoint_state SET failures = $6, failing_since = $7, breaker_until = $8, breaker_step = $9, "  # noqa: S608
-    f"{_AFTER_RESULTS} WHERE tenant_id = $1 AND endpoint_id = $2 "
+    f"at_once = CASE WHEN $13 = 1 AND at_once > 1 THEN at_once / 2 ELSE at_once END, {_AFTER_RESULTS} "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 "
     "AND failures = $10 AND breaker_step = $11 AND COALESCE(breaker_until, 0) = $12"
 )
 # A success makes an endpoint well, whatever it was before: nothing is written of one that is well and not waited for.
+# $5 successes let it have more at once, up to $7: where it uses half of what it may have, or is not proven yet ($6).
 STATE_WELL = (
     "UPDATE endpoint_state SET failures = 0, failing_since = NULL, breaker_until = NULL, breaker_step = 0, "
+    "at_once = CASE WHEN in_flight * 2 < at_once AND at_once >= $6 THEN at_once "
+    "WHEN at_once + $5 > $7 THEN $7 ELSE at_once + $5 END, "
     "next_due = CASE "
-    "WHEN (in_flight >= $3 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) THEN $4 "
-    "ELSE next_due END "
+    "WHEN (in_flight >= at_once OR $3 = 1 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) "
+    "THEN $4 ELSE next_due END "
     "WHERE tenant_id = $1 AND endpoint_id = $2 "
-    "AND (in_flight >= $3 OR breaker_until IS NOT NULL OR failures <> 0)"
+    "AND (in_flight >= at_once OR $3 = 1 OR breaker_until IS NOT NULL OR failures <> 0 OR at_once < $6 "
+    "OR (at_once < $7 AND in_flight * 2 >= at_once))"
 )
 NEXT_DUE = "SELECT min(next_due) AS due FROM endpoint_state"
 

@@ -8,10 +8,12 @@ from typing import Any
 from setuplinks.core.addresses import parse_networks
 from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Row
 from setuplinks.core.outbound.client import Outbound
 from setuplinks.webhooks import api as webhooks_api
+from setuplinks.webhooks.claims import PARK, TAKE
 from setuplinks.webhooks.models import EVENT_TYPES
-from setuplinks.webhooks.runner import DeliveryRunner
+from setuplinks.webhooks.runner import LEASE, DeliveryRunner
 from setuplinks.webhooks.service import Events
 from tests.integration.tenants.json_api import JsonApi, running_api
 
@@ -86,6 +88,16 @@ class Room:
         """The endpoint's row of `endpoint_state`."""
         [row] = await self.db.read("SELECT * FROM endpoint_state WHERE endpoint_id = $1", endpoint["id"])
         return dict(row)
+
+    async def park(self) -> list[Row]:
+        """Sets aside what is due, as a process does that has place for everybody."""
+        now = self.clock.now()
+        return await self.db.claim(PARK, now, now + LEASE, 10, 0, "[]", "[]")
+
+    async def take(self, endpoint: dict[str, Any], most: int = 100) -> list[Row]:
+        """Leases what waits for a parked endpoint, as a process that sends nothing of it."""
+        now = self.clock.now()
+        return await self.db.claim(TAKE, self.tenant_id, endpoint["id"], now, now + LEASE, LEASE, most)
 
     async def end_leases(self) -> None:
         """What time does to the leases of a killed process; the database's clock is not in the test's hand."""

@@ -4,8 +4,8 @@ import asyncio
 
 from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND
 from setuplinks.core.vault import KeyRing, Vault
-from setuplinks.webhooks.ledger import PER_ENDPOINT
 from setuplinks.webhooks.models import EVENT_TYPES
+from setuplinks.webhooks.places import FIRST_AT_ONCE, MOST_AT_ONCE
 from setuplinks.webhooks.runner import DeliveryRunner
 from tests.integration.webhooks.room import LINK, LINK_ID, Room
 from tests.support.inbox import Answer, Inbox, running_inbox
@@ -213,15 +213,15 @@ async def test_a_slow_endpoint_does_not_hold_up_another_one(room: Room, inbox: I
         slow.otherwise = Answer(hold=release)
         await room.endpoint(slow.url)
         await room.endpoint(inbox.url)
-        for _ in range(PER_ENDPOINT + 5):
+        for _ in range(MOST_AT_ONCE + 5):
             await room.emit()
-        while len(inbox.received) < PER_ENDPOINT + 5:
+        while len(inbox.received) < MOST_AT_ONCE + 5:
             await room.runner.run_once()
-        await slow.wait_for("setup_link.created", PER_ENDPOINT)
-        assert len(slow.received) == PER_ENDPOINT, "the cap of one endpoint"
+        await slow.wait_for("setup_link.created", FIRST_AT_ONCE)
+        assert len(slow.received) == FIRST_AT_ONCE, "the cap of one that nobody knows yet"
         release.set()
         await room.drain()
-        assert len(slow.received) == PER_ENDPOINT + 5
+        assert len(slow.received) == MOST_AT_ONCE + 5
 
 
 async def test_a_new_event_wakes_a_round_that_waits_for_a_slow_receiver(room: Room, inbox: Inbox) -> None:

@@ -4,9 +4,9 @@ import asyncio
 from collections import Counter
 
 from setuplinks.core.clock import SECOND
-from setuplinks.webhooks.claims import PARK, TAKE
-from setuplinks.webhooks.ledger import PER_ENDPOINT, Ledger
+from setuplinks.webhooks.ledger import Ledger
 from setuplinks.webhooks.models import Parcel
+from setuplinks.webhooks.places import FIRST_AT_ONCE
 from setuplinks.webhooks.retry import BREAKER_OPENS_AFTER, Verdict
 from setuplinks.webhooks.runner import LEASE
 from setuplinks.webhooks.sender import Result
@@ -14,12 +14,10 @@ from tests.integration.webhooks.room import Room
 from tests.support.inbox import Answer, Inbox, running_inbox
 
 
-async def claim(room: Room, endpoint: dict[str, object], most: int = 100) -> list[Parcel]:
+async def claim(room: Room, endpoint: dict[str, object]) -> list[Parcel]:
     """What a process takes that is killed before it sends."""
-    now = room.clock.now()
-    await room.db.claim(PARK, now, now + LEASE, 10)
-    key = (room.tenant_id, endpoint["id"])
-    rows = await room.db.claim(TAKE, *key, now, now + LEASE, LEASE, PER_ENDPOINT, most)
+    await room.park()
+    rows = await room.take(endpoint)
     return [
         Parcel(room.tenant_id, int(str(endpoint["id"])), r["id"], r["event_id"], r["event_type"], r["attempts"], 0)
         for r in rows
@@ -45,8 +43,7 @@ async def test_what_a_killed_process_had_taken_is_sent_by_another_after_the_leas
 async def test_a_process_killed_between_parking_and_taking_loses_nothing(room: Room, inbox: Inbox) -> None:
     await room.endpoint(inbox.url)
     await room.emit()
-    now = room.clock.now()
-    assert len(await room.db.claim(PARK, now, now + LEASE, 10)) == 1
+    assert len(await room.park()) == 1
     assert await room.drain() == 0
     room.clock.advance(LEASE)
     assert await room.drain() == 1
@@ -55,12 +52,10 @@ async def test_a_process_killed_between_parking_and_taking_loses_nothing(room: R
 async def test_an_event_that_commits_between_parking_and_taking_is_not_missed(room: Room, inbox: Inbox) -> None:
     endpoint = await room.endpoint(inbox.url)
     await room.emit()
-    now = room.clock.now()
-    await room.db.claim(PARK, now, now + LEASE, 10)
+    await room.park()
     await room.emit()
-    taken = await room.db.claim(TAKE, room.tenant_id, endpoint["id"], now, now + LEASE, LEASE, PER_ENDPOINT, 1)
-    assert len(taken) == 1
-    assert (await room.state(endpoint))["next_due"] == now
+    assert len(await room.take(endpoint, 1)) == 1
+    assert (await room.state(endpoint))["next_due"] == room.clock.now()
     assert await room.drain() == 1
 
 
@@ -102,18 +97,18 @@ async def test_the_cap_of_an_endpoint_holds_over_all_processes(room: Room, inbox
     release = asyncio.Event()
     inbox.otherwise = Answer(hold=release)
     await room.endpoint(inbox.url)
-    for _ in range(2 * PER_ENDPOINT):
+    for _ in range(2 * FIRST_AT_ONCE):
         await room.emit()
     runners = [room.another_runner() for _ in range(3)]
     rounds = [asyncio.create_task(room.drain(runner)) for runner in runners]
-    await inbox.wait_for("setup_link.created", PER_ENDPOINT)
+    await inbox.wait_for("setup_link.created", FIRST_AT_ONCE)
     [row] = await room.db.read("SELECT count(*) AS n FROM delivery WHERE lease_until IS NOT NULL")
-    assert row["n"] == PER_ENDPOINT
-    assert len(inbox.received) == PER_ENDPOINT
+    assert row["n"] == FIRST_AT_ONCE
+    assert len(inbox.received) == FIRST_AT_ONCE
     release.set()
     done = sum(await asyncio.gather(*rounds))
     done += await room.drain()
-    assert done == 2 * PER_ENDPOINT
+    assert done == 2 * FIRST_AT_ONCE
     assert set(Counter(one.headers["webhook-id"] for one in inbox.received).values()) == {1}
 
 
@@ -149,12 +144,12 @@ async def test_events_emitted_while_many_runners_work_all_arrive_exactly_once(ro
 async def test_a_probe_is_one_over_all_processes(room: Room, inbox: Inbox) -> None:
     endpoint = await room.endpoint(inbox.url)
     inbox.otherwise = Answer(500)
-    for _ in range(2 * PER_ENDPOINT):
+    for _ in range(2 * FIRST_AT_ONCE):
         await room.emit()
     await room.drain()
     tried = len(inbox.received)
     # So many are under way at once; up to four more may begin before the fifth failure opens the breaker.
-    assert PER_ENDPOINT <= tried < PER_ENDPOINT + BREAKER_OPENS_AFTER
+    assert FIRST_AT_ONCE <= tried < FIRST_AT_ONCE + BREAKER_OPENS_AFTER
     room.clock.advance(5 * SECOND)
     release = asyncio.Event()
     inbox.otherwise = Answer(500, hold=release)

@@ -7,9 +7,6 @@ import asyncpg
 from setuplinks.core.clock import ManualClock
 from setuplinks.core.db.open import open_database
 from setuplinks.webhooks import store
-from setuplinks.webhooks.claims import PARK, TAKE
-from setuplinks.webhooks.ledger import PER_ENDPOINT
-from setuplinks.webhooks.runner import LEASE
 from tests.integration.webhooks.room import running_room
 from tests.support.inbox import Inbox
 from tests.support.postgres import PostgresServer
@@ -26,7 +23,7 @@ async def test_an_event_that_commits_while_take_waits_for_its_lock_stays_due(
             endpoint = await room.endpoint(inbox.url)
             await room.emit()
             key, now = (room.tenant_id, endpoint["id"]), clock.now()
-            await db.claim(PARK, now, now + LEASE, 10)
+            await room.park()
             transaction = other.transaction()
             await transaction.start()
             event_id = "01970000-0000-7000-8000-00000000000a"
@@ -36,7 +33,7 @@ async def test_an_event_that_commits_while_take_waits_for_its_lock_stays_due(
                 store.ADD_DELIVERY, room.tenant_id, event_id, key[1], event_id, "setup_link.created", now
             )
             await other.execute(store.EARLIER_DUE, *key, now)
-            waiting = asyncio.create_task(db.claim(TAKE, *key, now, now + LEASE, LEASE, PER_ENDPOINT, 100))
+            waiting = asyncio.create_task(room.take(endpoint))
             async with asyncio.timeout(60):
                 while not await db.read("SELECT 1 FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110 - no event tells
                     await asyncio.sleep(0)

@@ -139,8 +139,8 @@ def _second_tables() -> None:
         sqlite_where=sa.text("lane IS NOT NULL AND status = 'pending'"),
         postgresql_where=sa.text("lane IS NOT NULL AND status = 'pending'"))
     op.create_table("endpoint_state",
-        num("tenant_id"), num("endpoint_id"), num("next_due", null=True), num("in_flight", "0"),
-        real("tokens", null=True), num("tokens_at", null=True), num("failures", "0"),
+        num("tenant_id"), num("endpoint_id"), num("next_due", null=True), num("parked", "0"), num("in_flight", "0"),
+        num("at_once", "4"), real("tokens", null=True), num("tokens_at", null=True), num("failures", "0"),
         num("failing_since", null=True), num("breaker_until", null=True), num("breaker_step", "0"),
         num("lease_until", null=True), key("tenant_id", "endpoint_id"),
     )
