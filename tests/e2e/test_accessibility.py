@@ -15,6 +15,7 @@ from setuplinks.sandbox.inbox import Inbox
 from setuplinks.sandbox.server import listening
 from setuplinks.signup.rendering import Renderer
 from tests.e2e.conftest import PHONE
+from tests.e2e.person import READS_ON
 from tests.integration.sandbox.calls import running_meta
 from tests.integration.sandbox.phones import ANA, ready
 from tests.support.node import JAVASCRIPT
@@ -52,6 +53,7 @@ async def phone(chromium: Browser, request: pytest.FixtureRequest) -> AsyncItera
     """A tab on a phone in the scheme that the test names."""
     how: dict[str, Any] = {**PHONE, "color_scheme": request.param, "reduced_motion": "reduce"}
     context = await chromium.new_context(**how)
+    await context.add_init_script(READS_ON)
     yield await context.new_page()
     await context.close()
 
