@@ -74,7 +74,7 @@ def _home() -> HomePage:
         "created": 412, "opened": 356, "started": 301, "authorized": 262, "completed": 249,
         "failed": {"cancelled": 31, "link_expired": 21}, "secondsToConnectP50": 250.0, "secondsToConnectP90": 1320.0,
     }  # fmt: skip
-    return HomePage(_frame("Home"), 30, CHOICES, funnel_view(figures), (_links()[1],), (), _links(), False)
+    return HomePage(_frame("Home"), 30, CHOICES, funnel_view(figures), (_links()[1],), (), _links(), False, False)
 
 
 def _deliveries() -> DeliveriesPage:
@@ -103,7 +103,7 @@ def _silence() -> DeliveriesPage:
         ),
         SilentEndpoint(1, NAME, "It is disabled: nothing is sent to it until you enable it."),
     )
-    silence = Silence(None, False, (event,), reasons)
+    silence = Silence(None, False, (event,), {4: "Clínica San Lucas"}, reasons)
     asked = Asked(f"{BASE}/deliveries", {"type": event.type})
     return DeliveriesPage(_frame("Deliveries"), asked, (), None, (Named(1, NAME),), silence)
 
@@ -122,7 +122,7 @@ def _delivery() -> DeliveryPage:
     return DeliveryPage(
         _frame("Deliveries"), "019e3b07-6180-76cb-aa26-d4442ed70590", "019e3b07-6180-76cb-aa26-d4442ed7059b",
         "whatsapp.phone_number.created", NAME, 1, delivery_state("delivered", 3), outcome("delivered", 3), at, None,
-        Named(1, "Clínica San Lucas"), attempts, Sent('{"type": "whatsapp.phone_number.created"}'), True, None, "",
+        Named(1, "Clínica San Lucas"), attempts, Sent('{"type": "whatsapp.phone_number.created"}'), True, None, "", "",
     )  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def _link() -> LinkPage:
         ("continued", {"device": "phone, Safari"}, 25), ("permission_granted", {}, 23),
         ("connected", {"number": "+54 9 11 5555-0100"}, 22),
     )  # fmt: skip
-    steps = tuple(StepLine(*step(kind, detail), _ago(minutes)) for kind, detail, minutes in told)
+    steps = tuple(StepLine(*step(kind, detail, "production"), _ago(minutes)) for kind, detail, minutes in told)
     number = NumberLine(4, "+54 9 11 5555-0100", "Clínica San Lucas", State("pass", "Ready"))
     return LinkPage(
         _frame("Links"), "27084656-a36e-4315-b3eb-71c42f79cc70", 1, "Clínica San Lucas", "clinic_001",

@@ -69,6 +69,11 @@ class Viewer:
         return self.caller.role == "operator"
 
     @property
+    def is_suspended(self) -> bool:
+        """Whether the tenant whose page it is was suspended."""
+        return self.tenant is not None and self.tenant.status == "suspended"
+
+    @property
     def may_change(self) -> bool:
         """Whether the buttons that change something are there."""
         return self.caller.has("admin") and not self.caller.suspended

@@ -82,8 +82,8 @@ class Asked:
         text = self.given.get(name)
         try:
             return None if text is None else face.read(text)
-        except ValueError as fault:
-            self.faults[name] = str(fault)
+        except ValueError:
+            self.faults[name] = "No such time. It is written as in 2026-05-25T14:30."
             return None
 
     async def customer(self, name: str, db: Database, tenant_id: int) -> int | None:

@@ -16,6 +16,7 @@ from setuplinks.dashboard.access import TENANT, Access, Viewer
 from setuplinks.dashboard.answers import Answers
 from setuplinks.dashboard.asked import PAGE, Asked
 from setuplinks.dashboard.clockface import long_span
+from setuplinks.dashboard.cures import cure
 from setuplinks.dashboard.delivery_views import (
     SENT_AGAIN,
     AttemptLine,
@@ -113,14 +114,16 @@ class DeliveryPages:
     async def _silence(self, tenant_id: int, only: Only, endpoints: list[Endpoint]) -> Silence:
         wider = Only(only.endpoint_id, None, only.event_type, only.customer_id, only.since, only.until)
         if only.status is not None and await self._deliveries.page(tenant_id, LAST_ID, 1, wider):
-            return Silence(only.status, True, (), ())
+            return Silence(only.status, True, (), {}, ())
         events = await happened(self._db, tenant_id, only.since, only.until, only.event_type, only.customer_id)
         newest = events[0] if events else None
         asked = [one for one in endpoints if only.endpoint_id in {None, one.id}]
         silent = tuple(
             SilentEndpoint(one.id, host_and_path(one.url), why_silent(one, newest, only.event_type)) for one in asked
         )
-        return Silence(only.status, False, tuple(events), silent)
+        found = await customers.named(self._db, tenant_id, (one.customer_id for one in events if one.customer_id))
+        names = {customer_id: str(row["name"]) for customer_id, row in found.items()}
+        return Silence(only.status, False, tuple(events), names, silent)
 
     async def _page(self, delivery_id: str, viewer: Viewer, said: Said | None, status: int = 200) -> Response:
         tenant_id = viewer.tenant_id
@@ -142,15 +145,18 @@ class DeliveryPages:
             await sent_words(self._db, tenant_id, row["event_id"], row["event_type"]),
             endpoint is not None and endpoint.status == "enabled" and row["lease_until"] is None,
             row["last_error"], await self._held(row, endpoint, viewer),
+            "" if row["status"] == "delivered" else cure(row["last_error"]),
         )  # fmt: skip
         return self._answers.page(page, status)
 
     async def _held(self, row: Row, endpoint: Endpoint | None, viewer: Viewer) -> str:
-        """Why a delivery waits though its turn may have come; "" where nothing holds it up."""
-        if row["status"] != "pending" or endpoint is None:
-            return ""
-        if endpoint.status != "enabled":
+        """Why a delivery waits though its turn may have come, or cannot go again; "" where nothing holds it up."""
+        if endpoint is None:
+            return "Its endpoint was deleted: it cannot be sent again."
+        if endpoint.status != "enabled" and row["status"] != "delivered":
             return "Its endpoint is disabled: nothing is sent until you enable it."
+        if row["status"] != "pending":
+            return ""
         health = health_of(await self._db.one(STATE, viewer.tenant_id, endpoint.id))
         if health.breaker_until is None or health.breaker_until <= viewer.now:
             return ""

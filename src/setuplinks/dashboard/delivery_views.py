@@ -54,11 +54,13 @@ class SilentEndpoint:
 
 @dataclass(frozen=True)
 class Silence:
-    """Why a list is empty. `others`: deliveries of another status are there; `events` are what happened."""
+    """Why a list is empty. `others`: deliveries of another status are there; `events` are what happened, `customers`
+    the names of those that they are about."""
 
     status: str | None
     others: bool
     events: tuple[Happened, ...]
+    customers: dict[int, str]
     endpoints: tuple[SilentEndpoint, ...]
 
 
@@ -91,7 +93,10 @@ class AttemptLine:
 
 @dataclass(frozen=True)
 class DeliveryPage:
-    """One delivery with its attempts. `may_go_again`: there is an endpoint that would take it; `held`: why it waits."""
+    """One delivery with its attempts. `may_go_again`: there is an endpoint that would take it.
+
+    `held`: why it waits, or cannot go again; `cure`: what may be done about its last failure.
+    """
 
     template: ClassVar[str] = "delivery.html"
     frame: Frame
@@ -110,6 +115,7 @@ class DeliveryPage:
     may_go_again: bool
     error: str | None
     held: str
+    cure: str
 
 
 @dataclass(frozen=True)

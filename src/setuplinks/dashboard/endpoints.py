@@ -3,6 +3,8 @@
 Owns what these pages show. An endpoint is made and changed by the API.
 """
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -18,7 +20,7 @@ from setuplinks.dashboard.deliveries import DeliveryPages, host_and_path
 from setuplinks.dashboard.endpoint_views import EndpointLine, EndpointPage, EndpointsPage, HealthLine
 from setuplinks.dashboard.views import Said
 from setuplinks.dashboard.words import DISABLED, State, counted
-from setuplinks.webhooks.deliveries import Deliveries, Range
+from setuplinks.webhooks.deliveries import Deliveries, Range, Recovered
 from setuplinks.webhooks.endpoints import Endpoints
 from setuplinks.webhooks.ledger import health_of
 from setuplinks.webhooks.models import META, Endpoint
@@ -88,30 +90,36 @@ class EndpointPages:
 
     async def recover(self, request: Request, viewer: Viewer, fields: dict[str, str]) -> Response:
         """Sends again all that failed since a time, and what came while the endpoint was disabled."""
-        endpoint_id = _id_in(request)
-        try:
+
+        async def sending(endpoint_id: int) -> Recovered:
             since = _moment(viewer, fields, "since")
-            found = await self._deliveries.recover(viewer.tenant_id, endpoint_id, since, viewer.caller.actor)
-        except NotFound:
-            raise
-        except Problem as problem:
-            return await self._refused(endpoint_id, viewer, "Nothing was sent again", problem, fields)
-        done = f"done=recovered&again={found.again}&missed={found.missed}"
-        return self._answers.see_other(f"{viewer.base}/endpoints/{endpoint_id}?{done}")
+            return await self._deliveries.recover(viewer.tenant_id, endpoint_id, since, viewer.caller.actor)
+
+        return await self._sent(request, viewer, fields, "recovered", sending)
 
     async def replay(self, request: Request, viewer: Viewer, fields: dict[str, str]) -> Response:
         """Sends all events of a range that the endpoint listens to."""
+
+        async def sending(endpoint_id: int) -> Recovered:
+            asked = Range(_moment(viewer, fields, "from"), _moment(viewer, fields, "until"))
+            return await self._deliveries.replay(viewer.tenant_id, endpoint_id, asked, viewer.caller.actor)
+
+        return await self._sent(request, viewer, fields, "replayed", sending)
+
+    async def _sent(
+        self, request: Request, viewer: Viewer, fields: dict[str, str], done: str,
+        sending: Callable[[int], Awaitable[Recovered]],
+    ) -> Response:  # fmt: skip
+        """Sends, and leads back to the endpoint with what came of it, or shows why nothing was sent."""
         endpoint_id = _id_in(request)
         try:
-            since, until = _moment(viewer, fields, "from"), _moment(viewer, fields, "until")
-            asked = Range(since, until)
-            found = await self._deliveries.replay(viewer.tenant_id, endpoint_id, asked, viewer.caller.actor)
+            found = await sending(endpoint_id)
         except NotFound:
             raise
         except Problem as problem:
             return await self._refused(endpoint_id, viewer, "Nothing was sent again", problem, fields)
-        done = f"done=replayed&again={found.again}&missed={found.missed}"
-        return self._answers.see_other(f"{viewer.base}/endpoints/{endpoint_id}?{done}")
+        said = f"done={done}&again={found.again}&missed={found.missed}"
+        return self._answers.see_other(f"{viewer.base}/endpoints/{endpoint_id}?{said}")
 
     async def _refused(
         self, endpoint_id: int, viewer: Viewer, title: str, problem: Problem, typed: dict[str, str] | None = None
@@ -165,8 +173,8 @@ def takes(endpoint: Endpoint) -> str:
 
 
 def _state(endpoint: Endpoint, health: Health, now: int) -> State:
-    if endpoint.status != "enabled":
-        return State("fail", "Disabled")
+    if endpoint.status != "enabled":  # by itself is trouble, by request is a wish
+        return State("open" if endpoint.disabled_reason == "by_request" else "fail", "Disabled")
     if health.breaker_until is not None and health.breaker_until > now:
         return State("warn", "Paused")
     return State("warn", "Failing") if health.failures else State("pass", "Enabled")

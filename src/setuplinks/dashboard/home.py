@@ -73,6 +73,7 @@ class HomePage:
     ailing: tuple[EndpointLine, ...]
     newest: tuple[LinkLine, ...]
     deaf: bool
+    suspended: bool
 
 
 class Home:
@@ -93,8 +94,8 @@ class Home:
         endpoints = await self._endpoints.lines(viewer)
         page = HomePage(
             viewer.frame("Home"), days, CHOICES, funnel_view(figures), await self._newest(viewer, "action_required"),
-            tuple(one for one in endpoints if one.state.shape != "pass"), await self._newest(viewer, None),
-            not endpoints,
+            tuple(one for one in endpoints if one.state.shape in {"warn", "fail"}), await self._newest(viewer, None),
+            not endpoints, viewer.is_suspended,
         )  # fmt: skip
         return self._answers.page(page)
 

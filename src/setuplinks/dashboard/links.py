@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from setuplinks.core import wire
+from setuplinks.core.clock import MINUTE
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row
 from setuplinks.core.problems import NotFound, Problem
@@ -28,6 +29,7 @@ from setuplinks.setup_links.machine import STATUSES, WAITING, Phase
 from setuplinks.setup_links.models import SetupLink
 from setuplinks.setup_links.service import SetupLinks
 from setuplinks.setup_links.store import FIND_STEPS
+from setuplinks.tenants import store as tenants
 from setuplinks.whatsapp import store as whatsapp
 from setuplinks.whatsapp.models import PhoneNumber
 
@@ -102,10 +104,17 @@ class LinkPages:
             _state(link, now), link.purpose,
             " or ".join(TYPES.get(one, one) for one in link.connection_types), link.created_at, link.expires_at,
             made.url if viewer.may_change and link.is_open(now) else None,
-            tuple(_timeline(link, steps, phase)), _matter(link, phase), await self._numbers(link),
+            tuple(_timeline(link, steps, phase, await self._maker(link))),
+            _matter(link, phase), await self._numbers(link),
             tuple(link.warnings), viewer.may_change and link.is_open(now),
         )  # fmt: skip
         return self._answers.page(page, status)
+
+    async def _maker(self, link: SetupLink) -> str | None:
+        """What the key is called that made the link; None where it was no key."""
+        kind, _, number = link.created_by.partition(":")
+        key_id = wire.path_id(number) if kind == "key" else None
+        return None if key_id is None else await tenants.key_name(self._db, link.tenant_id, key_id)
 
     async def _numbers(self, link: SetupLink) -> tuple[NumberLine, ...]:
         found = [await self._db.one(whatsapp.FIND_NUMBER, link.tenant_id, one) for one in link.resulting_phone_ids]
@@ -129,17 +138,27 @@ def _state(link: SetupLink, now: int) -> State:
     return link_state(link.seen(now), opened=link.opened_at is not None, question=question)
 
 
-def _timeline(link: SetupLink, steps: list[Row], phase: Phase) -> list[StepLine]:
+def _timeline(link: SetupLink, steps: list[Row], phase: Phase, maker: str | None) -> list[StepLine]:
     told: list[tuple[int, str, dict[str, Any]]] = [(link.created_at, "created", {"by": link.created_by})]
     told += [(row["at"], row["kind"], json.loads(row["detail"])) for row in steps]
     if phase is Phase.EXPIRED and not any(kind == "expired" for _, kind, _ in told):
         told.append((link.lapses_at, "expired", {}))
-    lines = [StepLine(*step(kind, detail), at) for at, kind, detail in told]
+    lines: list[StepLine] = []
+    for at, kind, detail in told:
+        line = StepLine(*step(kind, detail, maker), at)
+        if not (lines and _is_again(line, lines[-1])):
+            lines.append(line)
     if phase in WAITING:
         lines.append(StepLine(State("open", "Waits for the customer"), "", None))
     elif phase is Phase.PROVISIONING:
         lines.append(StepLine(State("half", "Being connected"), "", None))
     return lines
+
+
+def _is_again(line: StepLine, before: StepLine) -> bool:
+    """Whether it is the line before once more: from the window on to the whole page, or a page loaded twice."""
+    soon = (line.at or 0) - (before.at or 0) <= MINUTE
+    return soon and (line.state, line.cause) == (before.state, before.cause)
 
 
 def _matter(link: SetupLink, phase: Phase) -> Matter | None:
@@ -149,6 +168,8 @@ def _matter(link: SetupLink, phase: Phase) -> Matter | None:
         whose = WHO[known.who] if known is not None else ""
         message = link.failure_message or (known.message if known is not None else "")
         return Matter("fail", "This link has failed", f"{message} {again}", whose, code=link.failure_code)
+    if phase is Phase.EXPIRED:
+        return Matter("open", "This link has expired", "Nothing was connected. A new link begins anew.", WHO["tenant"])
     asked = link.action_required if phase is Phase.ACTION_REQUIRED else None
     if asked is None:
         return None

@@ -70,7 +70,7 @@ class TroublePage:
     heading: str
     lead: str
     onward: str = "/dashboard"
-    onward_words: str = "Go on"
+    onward_words: str = "To the dashboard"
 
 
 @dataclass(frozen=True)

@@ -65,9 +65,11 @@ def link_state(phase: Phase, *, opened: bool, question: str | None) -> State:
     return _PHASES[phase]
 
 
-def by(actor: str) -> str:
-    """Who did something, as the audit names it."""
+def by(actor: str, key_name: str | None = None) -> str:
+    """Who did something, as the audit names it; a key by its name where that is known."""
     kind, _, number = actor.partition(":")
+    if kind == "key" and key_name:
+        return f"by the key “{key_name}”"
     known = {"operator": "by the operator", "cli": "from the command line", "system": "by the service"}
     return f"by API key {number}" if kind == "key" and number else known.get(actor, f"by {actor}")
 
@@ -105,18 +107,21 @@ _ASKED = {
 _REVOKED = {"superseded": "a newer link replaced it", "revoked": ""}
 
 
-def step(kind: str, detail: dict[str, Any]) -> tuple[State, str]:
-    """A line of the timeline: what happened, and its cause ("" where there is none to tell)."""
+def step(kind: str, detail: dict[str, Any], key_name: str | None = None) -> tuple[State, str]:
+    """A line of the timeline: what happened, and its cause ("" where there is none to tell).
+
+    `key_name`: what the key is called that did it.
+    """
     shape, word = _STEPS.get(kind, ("open", kind.replace("_", " ").capitalize()))
     code = detail.get("code")
     if kind == "visit_ended" and code == "cancelled":
         word = "Left Facebook"
+    if kind == "created":
+        return State(shape, word), by(str(detail.get("by", "")), key_name)
     return State(shape, word), _cause(kind, detail, str(code) if code else None)
 
 
 def _cause(kind: str, detail: dict[str, Any], code: str | None) -> str:
-    if kind == "created":
-        return by(str(detail.get("by", "")))
     if kind == "revoked":
         reason = str(detail.get("reason", ""))
         return _REVOKED.get(reason, reason.replace("_", " "))

@@ -43,6 +43,7 @@ LIST_KEYS = (
     "ORDER BY created_at DESC, id DESC LIMIT $4"
 )
 FIND_KEY = f"SELECT {_API_KEY} FROM api_key WHERE tenant_id = $1 AND id = $2 AND revoked_at IS NULL"  # noqa: S608 (the columns are a constant)
+KEY_NAME = "SELECT name FROM api_key WHERE tenant_id = $1 AND id = $2"
 INSERT_KEY = (
     "INSERT INTO api_key (tenant_id, id, name, prefix, hash, scopes, expires_at, created_at) "
     "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
@@ -105,6 +106,12 @@ async def find_key(reads: PointReads, tenant_id: int, key_id: int) -> ApiKey | N
     """One living key."""
     row = await reads.one(FIND_KEY, tenant_id, key_id)
     return None if row is None else api_key_of(row)
+
+
+async def key_name(reads: PointReads, tenant_id: int, key_id: int) -> str | None:
+    """What a key is called, also one that was revoked."""
+    row = await reads.one(KEY_NAME, tenant_id, key_id)
+    return None if row is None else str(row["name"])
 
 
 def insert_key(tx: Unit, key: ApiKey, hashed: bytes) -> None:
