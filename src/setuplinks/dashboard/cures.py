@@ -16,6 +16,7 @@ _CURES = {
     "name does not resolve": "The name has no address. Look at its DNS entry, or at the endpoint’s address.",
     "connection refused": "Nothing listens at this address and port. Is your server up?",
     "connection closed": "Your server, or a proxy before it, ended the connection before it had answered.",
+    "the answer is not HTTP": "What answers there speaks no HTTP. Look at the port of the endpoint’s address.",
     "host not reachable": _NO_WAY,
     "network not reachable": _NO_WAY,
     "cannot connect": _NO_WAY,

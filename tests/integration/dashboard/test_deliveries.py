@@ -183,3 +183,19 @@ async def test_a_list_that_is_empty_for_its_status_alone_leads_to_the_others(
     await person.open(f"/dashboard/{acme.id}/deliveries?status=failed")
     assert "None of these has failed" in person.words
     assert "Show them whatever came of them" in person.words
+
+
+async def test_a_failed_delivery_says_what_to_do_and_why_it_cannot_go_again(
+    service: RunningService, acme: Tenant, clinic: int, inbox: Inbox, person: Person
+) -> None:
+    endpoint = await _endpoint(acme, inbox)
+    inbox.otherwise = Answer(410)
+    await _link(service, acme, clinic)
+    page = f"/dashboard/{acme.id}/deliveries/{(await _newest(acme))['id']}"
+    await person.open(page)
+    assert "410 says that your server wants no more, so the endpoint was disabled." in person.words
+    assert "Its endpoint is disabled: nothing is sent until you enable it." in person.words
+    assert "Send again" not in person.words
+    assert (await acme.api.delete(f"/admin/webhook-endpoints/{endpoint['id']}")).status == 204
+    await person.open(page)
+    assert "Its endpoint was deleted: it cannot be sent again." in person.words

@@ -23,6 +23,8 @@ async def test_a_finished_link_shows_its_timeline_and_its_number(
     await person.open(f"/dashboard/{acme.id}/links/{link['id']}")
     told = person.words
     steps = ["Link created", "Continued", "At Facebook", "Permission granted", "Connected"]
+    assert "by the key “test”" in told
+    assert told.count("At Facebook") == 1
     places = [told.index(step, told.index("Timeline")) for step in steps]
     assert places == sorted(places)
     assert number["displayPhoneNumber"] in told
@@ -46,6 +48,21 @@ async def test_a_link_that_waits_for_a_pin_says_whose_turn_it_is(
     assert "Waiting for a customer’s answer" in person.words
     await person.open(f"/dashboard/{acme.id}/links?phase=action_required")
     assert person.text.count('class="whole') == 1
+
+
+async def test_a_lapsed_link_says_what_comes_next_and_a_revoked_key_keeps_its_name(
+    service: RunningService, acme: Tenant, clinic: int, person: Person
+) -> None:
+    made = await acme.api.made(f"/admin/tenants/{acme.id}/api-keys", {"name": "spring campaign"})
+    await _link(acme, clinic)
+    other = acme.api.with_key(made["key"])
+    link = await other.made(f"/admin/customers/{clinic}/setup-links", DEDICATED)
+    assert (await acme.api.delete(f"/admin/tenants/{acme.id}/api-keys/{made['id']}")).status == 204
+    service.clock.advance(8 * DAY)
+    await person.sign_in(acme.key)
+    await person.open(f"/dashboard/{acme.id}/links/{link['id']}")
+    assert "This link has expired: your turn. Nothing was connected." in person.words
+    assert "by the key “spring campaign”" in person.words
 
 
 async def test_a_link_is_withdrawn_once_and_leaves_an_audit_row(

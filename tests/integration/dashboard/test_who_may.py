@@ -161,6 +161,8 @@ async def test_a_suspended_tenants_key_reads_only(
     assert (person.status, "Send a test" in person.words) == (200, False)
     await person.post(_filled("/dashboard/{tenantId}/endpoints/{endpointId}/test", things), form_token=person.token)
     assert (person.status, "suspended" in person.words) == (403, True)
+    await person.open(f"/dashboard/{acme.id}")
+    assert "This tenant is suspended." in person.words
 
 
 @pytest.mark.parametrize("headers", [{"Origin": "https://evil.example.com"}, {"Sec-Fetch-Site": "cross-site"}, {}])

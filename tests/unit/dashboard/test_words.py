@@ -92,6 +92,7 @@ def test_a_step_that_nobody_knows_is_shown_by_its_name() -> None:
     assert step("visit_ended", {"code": "cancelled", "metaStep": "phone"})[0].word == "Left Facebook"
     assert step("revoked", {"reason": "superseded"})[1] == "a newer link replaced it"
     assert [by("operator"), by("key:12"), by("cli")] == ["by the operator", "by API key 12", "from the command line"]
+    assert step("created", {"by": "key:12"}, "production")[1] == "by the key “production”"
 
 
 def test_a_long_name_breaks_at_its_parts_and_stays_escaped() -> None:
