@@ -17,15 +17,21 @@ from setuplinks.core.db.database import Claim
 # whose claim was undone is fenced off, and what was delivered would be sent again.)
 _UNSYNCED = "unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)"
 
+DELETED = -1
+"""PARK's `kind` of an endpoint that is gone; else 1 where an order is kept, 0 where not."""
+
 # $1 now, $2 the parked value, $3 how many endpoints, $4 the least `at_once`, and whom this process has no place for
 # now, as lists in JSON: $5 tenants, $6 endpoints
-_PARK_SQLITE = """
+_PARK_SQLITE = f"""
 UPDATE endpoint_state SET next_due = $2, parked = 1 WHERE (tenant_id, endpoint_id) IN (
     SELECT tenant_id, endpoint_id FROM endpoint_state WHERE next_due <= $1 AND at_once >= $4
     AND tenant_id NOT IN (SELECT value FROM json_each($5)) AND endpoint_id NOT IN (SELECT value FROM json_each($6))
     ORDER BY next_due LIMIT $3
-) RETURNING tenant_id, endpoint_id, at_once
-"""
+) RETURNING tenant_id, endpoint_id, at_once, (
+    SELECT CASE WHEN deleted_at IS NULL THEN ordered ELSE {DELETED} END FROM webhook_endpoint e
+    WHERE e.tenant_id = endpoint_state.tenant_id AND e.id = endpoint_state.endpoint_id
+) AS kind
+"""  # noqa: S608 - constants of this module
 _LISTED = "(SELECT CAST(one AS bigint) FROM json_array_elements_text(CAST({} AS json)) AS one)"
 _PARK_POSTGRES = f"""
 WITH {_UNSYNCED},
@@ -36,7 +42,10 @@ due AS (
 )
 UPDATE endpoint_state s SET next_due = $2, parked = 1 FROM due, unsynced
 WHERE s.tenant_id = due.tenant_id AND s.endpoint_id = due.endpoint_id
-RETURNING s.tenant_id, s.endpoint_id, s.at_once
+RETURNING s.tenant_id, s.endpoint_id, s.at_once, (
+    SELECT CASE WHEN e.deleted_at IS NULL THEN e.ordered ELSE {DELETED} END FROM webhook_endpoint e
+    WHERE e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
+) AS kind
 """  # noqa: S608 - constants of this module
 PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
 

@@ -15,7 +15,7 @@ from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
-from setuplinks.webhooks.retention import DAILY, KEYS, before
+from setuplinks.webhooks.retention import DAILY, KEYS, SENT_AGAIN, before
 
 log = logging.getLogger("setuplinks.webhooks")
 
@@ -23,6 +23,8 @@ AHEAD = 2
 """Days that are made after today's: so long may all workers be away before rows go to the default partition."""
 LOOK_EVERY = HOUR
 TRY_AGAIN = MINUTE
+BY_ITSELF = 4 * DAY
+"""After this a delivery is tried no more, unless somebody sends it again."""
 MOST = 1 << 30
 """Bytes of a default partition that is read under its lock, for about a second; a table with more gets no more days,
 as if it were not split."""
@@ -53,15 +55,23 @@ _MAKE = (
     "CREATE TABLE {name} (LIKE {table} INCLUDING ALL); "
     "ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}'); END IF;"
 )
-# Two steps: the table's lock is held for the first alone, and removing the files of a big day takes a while.
+# Several steps: the table's lock is held for the first alone, and removing the files of a big day takes a while.
 _IS_PART = "EXISTS (SELECT 1 FROM pg_catalog.pg_inherits WHERE inhrelid = to_regclass('{name}'))"
 _DETACH = f"IF {_IS_PART} THEN ALTER TABLE {{table}} DETACH PARTITION {{name}}; END IF;"
 _DROP = f"IF NOT {_IS_PART} THEN DROP TABLE IF EXISTS {{name}}; END IF;"
+# Tries of an old delivery that was sent again go where those are whose day is gone already, and are pruned by their own
+# age. Nobody waits for this: the day is detached.
+_SPARE = (
+    "SET LOCAL statement_timeout = '100s'; "  # noqa: S608 - names of our tables
+    "DO $$ BEGIN PERFORM pg_advisory_xact_lock(7268417310); "
+    f"IF to_regclass('{{name}}') IS NOT NULL AND NOT {_IS_PART} THEN "
+    "INSERT INTO {table} SELECT * FROM {name} WHERE started_at >= {young} ON CONFLICT DO NOTHING; END IF; END $$"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One table's day, from midnight UTC (µs). Not attached: a process died between the two steps of dropping it."""
+    """One table's day, from midnight UTC (µs). Not attached: a process died while it dropped it."""
 
     table: str
     begins: int
@@ -78,10 +88,13 @@ class Day:
         return f"{self.table}_d{self.date}"
 
     def statement(self, step: str, most: int) -> str:
-        """SQL that makes, detaches or drops it."""
+        """SQL that makes it, detaches it, spares what is young in it, or drops it."""
         first, end = before(self.begins), before(self.begins + DAY)
-        asked = step.format(name=self.name, table=self.table, key=KEYS[self.table], first=first, end=end, most=most)
-        return _ALONE.format(step=asked)
+        asked = step.format(
+            name=self.name, table=self.table, key=KEYS[self.table], first=first, end=end, most=most,
+            young=self.begins + DAY + BY_ITSELF,
+        )  # fmt: skip
+        return asked if step is _SPARE else _ALONE.format(step=asked)
 
 
 class Days:
@@ -105,14 +118,19 @@ class Days:
             return 0
         self._look_at = now + TRY_AGAIN
         made = await self.made()
-        steps = [(day, step) for day in made if self._over(day, now) for step in (_DETACH, _DROP)]
+        steps = [(day, step) for day in made if self._over(day, now) for step in _ending(day)]
         known, today = {day.name for day in made}, now // DAY * DAY
         ahead = [Day(table, today + number * DAY) for table in DAILY for number in range(AHEAD + 1)]
         steps += [(day, _MAKE) for day in ahead if day.name not in known]
-        results = [await self._done(day, step) for day, step in steps]
-        if all(results):
+        done, waiting = 0, set[Day]()
+        for day, step in steps:
+            if day not in waiting and await self._done(day, step):
+                done += 1
+            else:
+                waiting.add(day)  # nothing is dropped before what is young in it was spared
+        if not waiting:
             self._look_at = now + LOOK_EVERY
-        return sum(results)
+        return done
 
     async def made(self) -> list[Day]:
         """The days that there are, of all tables."""
@@ -137,3 +155,7 @@ class Days:
         if step is _DROP:
             act(log, "retention.day_dropped", table=day.table, day=day.date)
         return True
+
+
+def _ending(day: Day) -> tuple[str, ...]:
+    return (_DETACH, _SPARE, _DROP) if day.table in SENT_AGAIN else (_DETACH, _DROP)

@@ -197,11 +197,11 @@ class Endpoints:
         return replace(old, **changed, signing_key=key, disabled_reason=reason, updated_at=now)
 
     async def delete(self, tx: Unit, tenant_id: int, endpoint_id: int, actor: str) -> None:
-        """Erases the endpoint's secret and ends what waits for it. Raises NotFound."""
+        """Erases the endpoint's secret; what waits for it is ended soon, in slices (`runner`). Raises NotFound."""
         old = await self.get(tx, tenant_id, endpoint_id)
         now = self._clock.now()
         tx.must(RaceLost(), store.DELETE_ENDPOINT, tenant_id, endpoint_id, b"", now, old.version)
-        tx.add(store.DROP_WAITING, tenant_id, endpoint_id, now, "endpoint deleted")
+        self._start_afresh(tx, tenant_id, endpoint_id, now)
         audit.add(tx, now, tenant_id, actor, "webhook_endpoint.deleted", TABLE, endpoint_id, {"url": old.url})
 
     async def rotate_secret(self, tx: Unit, tenant_id: int, endpoint_id: int, actor: str) -> Endpoint:

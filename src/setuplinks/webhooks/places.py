@@ -52,6 +52,11 @@ class Candidate:
     endpoint_id: int
     at_once: int
 
+    @property
+    def key(self) -> tuple[int, int]:
+        """The endpoint."""
+        return self.tenant_id, self.endpoint_id
+
 
 class Places:
     """One for each process; `clock` in seconds."""

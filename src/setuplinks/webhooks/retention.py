@@ -24,6 +24,9 @@ KEYS = {
 DAILY = ("message_payload", "attempt", "event_payload", "event")
 """Those that PostgreSQL splits into days; the rest of each is its default partition."""
 
+SENT_AGAIN = ("attempt",)
+"""Those whose rows may be younger than their id tells; `started_at` tells it."""
+
 LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 """No id sorts after it."""
 
@@ -34,22 +37,31 @@ def before(at: int) -> str:
     return f"{digits[:8]}-{digits[8:]}-7000-8000-000000000000"
 
 
-def tenants(table: str, key: str) -> str:
-    """SQL of the tenants that have something older than $1: from one to the next by the primary key."""
+def aged(table: str, row: str, limit: int) -> str:
+    """SQL that spares young tries of an old delivery that was sent again; $`limit` in µs. Empty for other tables."""
+    return f" AND {row}.started_at < ${limit}" if table in SENT_AGAIN else ""
+
+
+def tenants(table: str, rest: str, key: str) -> str:
+    """SQL of the tenants that have something older than $1 ($2 in µs): from one to the next by the primary key.
+
+    `rest` is where the table's rows stand that no day has.
+    """
     return (
-        f"WITH RECURSIVE t (tenant_id) AS (SELECT min(tenant_id) FROM {table} UNION ALL "  # noqa: S608 - KEYS' names
-        f"SELECT (SELECT min(tenant_id) FROM {table} n WHERE n.tenant_id > t.tenant_id) FROM t "
+        f"WITH RECURSIVE t (tenant_id) AS (SELECT min(tenant_id) FROM {rest} UNION ALL "  # noqa: S608 - KEYS' names
+        f"SELECT (SELECT min(tenant_id) FROM {rest} n WHERE n.tenant_id > t.tenant_id) FROM t "
         "WHERE t.tenant_id IS NOT NULL) "
-        f"SELECT tenant_id FROM t WHERE EXISTS (SELECT 1 FROM {table} o WHERE o.tenant_id = t.tenant_id "
-        f"AND o.{key} < $1)"
+        f"SELECT tenant_id FROM t WHERE EXISTS (SELECT 1 FROM {rest} o WHERE o.tenant_id = t.tenant_id "
+        f"AND o.{key} < $1{aged(table, 'o', 2)})"
     )
 
 
-def prune(table: str, key: str) -> str:
-    """SQL that deletes the tenant's ($1) oldest rows before $2, at most $3 (deliveries of attempts)."""
+def prune(table: str, rest: str, key: str) -> str:
+    """SQL that deletes the tenant's ($1) oldest rows before $3 ($4 in µs), at most $2 (deliveries of attempts)."""
     return (
-        f"DELETE FROM {table} WHERE tenant_id = $1 AND {key} IN (SELECT DISTINCT {key} FROM {table} "  # noqa: S608
-        f"WHERE tenant_id = $1 AND {key} < $2 ORDER BY {key} LIMIT $3)"
+        f"DELETE FROM {rest} WHERE tenant_id = $1{aged(table, rest, 4)} AND {key} IN ("  # noqa: S608
+        f"SELECT DISTINCT {key} FROM {rest} WHERE tenant_id = $1 AND {key} < $3{aged(table, rest, 4)} "
+        f"ORDER BY {key} LIMIT $2)"
     )
 
 
@@ -82,9 +94,10 @@ class Retention:
         pruned = 0
         for table, key in KEYS.items():
             rest = f"{table}_default" if self._db.dialect == "postgres" and table in DAILY else table
-            limit = before(now - self._kept[table] * DAY)
-            for row in await self._db.read(tenants(rest, key), limit):
-                pruned += await self._db.bulk(prune(rest, key), row["tenant_id"], limit, SLICE)
+            at = now - self._kept[table] * DAY
+            limits = (before(at), at) if table in SENT_AGAIN else (before(at),)
+            for row in await self._db.read(tenants(table, rest, key), *limits):
+                pruned += await self._db.bulk(prune(table, rest, key), row["tenant_id"], SLICE, *limits)
         if not pruned:
             self._looked_at = now
         return pruned

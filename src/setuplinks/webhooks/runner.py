@@ -17,7 +17,7 @@ from setuplinks.core.db.unit import Row
 from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
-from setuplinks.webhooks.claims import PARK, TAKE
+from setuplinks.webhooks.claims import DELETED, PARK, TAKE
 from setuplinks.webhooks.ledger import Ledger, locking_order
 from setuplinks.webhooks.models import Parcel, Payload
 from setuplinks.webhooks.places import Candidate, Place, Places
@@ -34,6 +34,8 @@ PACE, SLOW_PACE = 0.005, 0.02
 of one: after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
 MANY = 16
 FULL = 240
+SLICE = 1_000
+"""Deliveries of a deleted endpoint that are ended by one statement."""
 TRIES = 3
 LOOK_AGAIN = 0.5
 """Seconds after which a round that waits for a slow receiver looks for other work."""
@@ -67,7 +69,7 @@ class DeliveryRunner:
         self._looked_at = 0.0
 
     async def run_once(self) -> int:
-        """Takes what is due and returns how many tries have ended, as soon as some have; 0 when nothing is left to do.
+        """Takes what is due and returns how many deliveries were handled, as soon as some were; 0 when nothing is left.
 
         A slow receiver does not hold up the others: while one is waited for, each wake-up and every half second more
         is taken, and a round returns with whatever has ended.
@@ -131,18 +133,34 @@ class DeliveryRunner:
             )
             if not parked:
                 return
-            # Rows are locked in one order, the ledger's too: two processes that take and record do not deadlock.
-            due = [Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"]) for row in parked]
-            due.sort(key=lambda one: locking_order((one.tenant_id, one.endpoint_id)))
-            rooms = zip(due, self._places.rooms(due), strict=True)
-            await self._take(
-                {(one.tenant_id, one.endpoint_id): one for one in due},
-                [(one.tenant_id, one.endpoint_id, now, now + LEASE, LEASE, room) for one, room in rooms],
-            )
+            await self._end([(row["tenant_id"], row["endpoint_id"]) for row in parked if row["kind"] == DELETED], now)
+            due = [
+                Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"])
+                for row in parked
+                if row["kind"] != DELETED
+            ]
+            if due:
+                await self._take(due, now)
             if len(parked) < most:
                 return
 
-    async def _take(self, due: dict[tuple[int, int], Candidate], sets: list[tuple[int, ...]]) -> None:
+    async def _end(self, deleted: list[tuple[int, int]], now: int) -> None:
+        """Ends a slice of what waits for endpoints that are gone. One that is left parked by a fault is due again."""
+        for key in deleted:
+            with suppress(DatabaseBusy):
+                dropped = await self._db.bulk(store.DROP_WAITING, *key, now, SLICE)
+                self._done += dropped
+                if dropped < SLICE:
+                    await self._db.bulk(store.NOTHING_DUE, *key, now + LEASE)
+                else:
+                    await self._db.bulk(store.EARLIER_DUE, *key, now)
+
+    async def _take(self, due: list[Candidate], now: int) -> None:
+        # Rows are locked in one order, the ledger's too: two processes that take and record do not deadlock.
+        due.sort(key=lambda one: locking_order(one.key))
+        rooms = self._places.rooms(due)
+        sets = [(*one.key, now, now + LEASE, LEASE, room) for one, room in zip(due, rooms, strict=True)]
+        of = {one.key: one for one in due}
         for row in await self._taken(sets):
             parcel = Parcel(
                 row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
@@ -150,7 +168,7 @@ class DeliveryRunner:
             )  # fmt: skip
             destination = await self._sender.destination(*parcel.key, row["version"])
             payload = None if row["body"] is None else Payload(bool(row["sealed"]), row["body"])
-            place = self._places.take(due[parcel.key])
+            place = self._places.take(of[parcel.key])
             task = asyncio.create_task(self._deliver(place, parcel, payload, destination))
             self._running.add(task)
             task.add_done_callback(self._running.discard)

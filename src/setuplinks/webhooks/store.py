@@ -68,9 +68,11 @@ DELETE_ENDPOINT = (
     "updated_at = $4, version = version + 1 "
     "WHERE tenant_id = $1 AND id = $2 AND version = $5 AND deleted_at IS NULL"
 )
+# A slice of $4: there may be very many, and some of them are under way.
 DROP_WAITING = (
-    "UPDATE delivery SET status = 'failed', last_error = $4, due_at = NULL, lease_until = NULL, ended_at = $3 "
-    "WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'"
+    "UPDATE delivery SET status = 'failed', last_error = 'endpoint deleted', due_at = NULL, lease_until = NULL, "
+    "ended_at = $3 WHERE tenant_id = $1 AND status = 'pending' AND id IN (SELECT id FROM delivery "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending' AND due_at > 0 ORDER BY due_at LIMIT $4)"
 )
 
 # -- an endpoint's state ---------------------------------------------------------------------------------------------
@@ -82,6 +84,10 @@ EARLIER_DUE = (
     "WHEN parked = 0 AND breaker_until > $3 AND next_due <= breaker_until THEN next_due "
     "WHEN parked = 0 AND breaker_until > $3 THEN breaker_until ELSE $3 END "
     "WHERE tenant_id = $1 AND endpoint_id = $2"
+)
+# Where nobody has pulled it from the parked value $3 meanwhile.
+NOTHING_DUE = (
+    "UPDATE endpoint_state SET next_due = NULL, parked = 0 WHERE tenant_id = $1 AND endpoint_id = $2 AND next_due = $3"
 )
 FRESH_STATE = (
     "UPDATE endpoint_state SET failures = 0, failing_since = NULL, breaker_until = NULL, breaker_step = 0, "

@@ -189,6 +189,39 @@ async def test_a_row_of_a_day_that_was_dropped_is_taken_and_pruned_by_its_age(ar
     assert not named("20260518") & await archive.until(lambda _: True, days)
 
 
+async def test_tries_of_an_old_delivery_that_was_sent_again_outlive_its_day_for_as_long_as_others(
+    archive: Archive,
+) -> None:
+    kept = {**KEPT, "attempt": 30}
+    days, retention = Days(archive.db, archive.clock, kept), Retention(archive.db, archive.clock, kept)
+    await archive.until(lambda there: len(there) == 12, days)
+    old = await archive.write()
+
+    async def sent_again(number: int) -> None:
+        async with archive.db.transaction() as tx:
+            at = archive.clock.now()
+            tx.add(store.ADD_ATTEMPT, TENANT, old, number, at, 10, 200, None, None, None, None)
+
+    async def numbers() -> list[int]:
+        return [row["number"] for row in await archive.db.read(store.ATTEMPTS, TENANT, old)]
+
+    archive.clock.advance(29 * DAY)
+    await sent_again(2)
+    archive.clock.advance(2 * DAY)
+    await archive.until(lambda there: "attempt_d20260518" not in there, days)
+    assert await numbers() == [2], "the day went with what is as old as it"
+    await sent_again(3)
+    archive.clock.advance(HOUR)
+    await retention.run_once()
+    assert await numbers() == [2, 3]
+    archive.clock.advance(29 * DAY)
+    await retention.run_once()
+    assert await numbers() == [3]
+    archive.clock.advance(2 * DAY)
+    await retention.run_once()
+    assert await numbers() == []
+
+
 async def test_where_rows_of_today_came_before_its_partition_they_stay_where_they_are(archive: Archive) -> None:
     early = await archive.write()
     days, retention = archive.process(), Retention(archive.db, archive.clock, KEPT)

@@ -7,6 +7,7 @@ from setuplinks.webhooks.ledger import Ledger
 from setuplinks.webhooks.models import Parcel
 from setuplinks.webhooks.places import DRAGS, FIRST_AT_ONCE, MOST_AT_ONCE, PROVEN
 from setuplinks.webhooks.retry import BREAKER_OPENS_AFTER, Verdict
+from setuplinks.webhooks.runner import SLICE
 from setuplinks.webhooks.sender import Result
 from tests.integration.webhooks.room import LINK, Room
 from tests.support.inbox import Answer, Inbox, running_inbox
@@ -105,3 +106,28 @@ async def test_enabling_begins_anew_with_few_at_once(room: Room, inbox: Inbox) -
     await room.db.bulk("UPDATE endpoint_state SET at_once = 32")
     await room.call("POST", f"/admin/webhook-endpoints/{endpoint['id']}/enable")
     assert (await room.state(endpoint))["at_once"] == FIRST_AT_ONCE
+
+
+async def test_what_waits_for_a_deleted_endpoint_is_ended_in_slices_while_others_get_theirs(
+    room: Room, inbox: Inbox
+) -> None:
+    gone = await room.endpoint(inbox.url)
+    await room.emit()
+    now = room.clock.now()
+    await room.db.bulk(
+        "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at) "
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $4) "
+        "SELECT $1, $5 || i, $2, 'an event', 'setup_link.created', 'pending', $3, $3 FROM n",
+        room.tenant_id, gone["id"], now, 2 * SLICE, "01970000-0000-7000-8000-",
+    )  # fmt: skip
+    assert (await room.call("DELETE", f"/admin/webhook-endpoints/{gone['id']}")).status_code == 204
+    await room.endpoint(inbox.url)
+    told = await room.emit()
+    assert await room.runner.run_once() >= SLICE
+    [row] = await room.db.read("SELECT count(*) AS n FROM delivery WHERE endpoint_id = $1 AND due_at > 0", gone["id"])
+    assert row["n"] == SLICE + 1, "one slice at a time"
+    await room.drain()
+    rows = await room.db.read("SELECT status, last_error, count(*) AS n FROM delivery GROUP BY status, last_error")
+    found = {(row["status"], row["last_error"]): row["n"] for row in rows}
+    assert found == {("failed", "endpoint deleted"): 2 * SLICE + 1, ("delivered", None): 1}
+    assert [one.headers["webhook-id"] for one in inbox.received] == [told]

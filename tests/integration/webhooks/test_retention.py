@@ -43,3 +43,25 @@ async def test_what_end_users_wrote_goes_after_seven_days_and_its_event_stays(
     told = (await acme.api.get(f"/admin/tenants/{acme.id}/events")).json["data"]
     found = {event["type"]: event["data"] is None for event in told if event["type"].startswith("whatsapp.")}
     assert found == {"whatsapp.message.received": True, "whatsapp.template.updated": False}
+
+
+async def test_the_tries_of_an_old_delivery_that_is_sent_again_are_kept_for_as_long_as_others(
+    service: RunningService, acme: Tenant, clinic: int, inbox: Inbox
+) -> None:
+    only = {"url": inbox.url, "eventTypes": ["setup_link.created"]}
+    await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", only)
+    await acme.api.made(f"/admin/customers/{clinic}/setup-links", {"expiresAt": "2026-05-25T23:59:59Z"})
+    await service.drain()
+    [delivery] = await service.db.read("SELECT id FROM delivery")
+    service.clock.advance(40 * DAY)
+    await service.drain()
+    assert (await _counts(service))["attempt"] == 0
+    await acme.api.post(f"/admin/deliveries/{delivery['id']}/redeliver")
+    await service.drain()
+    service.clock.advance(29 * DAY)
+    await service.drain()
+    [attempt] = (await acme.api.get(f"/admin/deliveries/{delivery['id']}")).json["attempts"]
+    assert attempt["number"] == 2
+    service.clock.advance(2 * DAY)
+    await service.drain()
+    assert (await _counts(service))["attempt"] == 0
