@@ -20,6 +20,7 @@ from setuplinks.tenants.routes import END_OF_TIME
 PAGE = 25
 LONGEST = 300
 AFTER = "after"
+NO_SUCH_TIME = "no such time; one is written as in 2026-05-25T14:30"
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Asked:
         try:
             return None if text is None else face.read(text)
         except ValueError:
-            self.faults[name] = "No such time. It is written as in 2026-05-25T14:30."
+            self.faults[name] = f"{NO_SUCH_TIME}."
             return None
 
     async def customer(self, name: str, db: Database, tenant_id: int) -> int | None:

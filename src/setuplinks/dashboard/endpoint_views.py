@@ -30,7 +30,10 @@ class EndpointsPage:
 
 @dataclass(frozen=True)
 class HealthLine:
-    """How an endpoint does; times in µs. `more`: not all that wait were counted."""
+    """How an endpoint does; times in µs. `more`: not all that wait were counted.
+
+    `why_disabled` and `fares` are sentences, the one for a disabled endpoint, the other for one without failures.
+    """
 
     state: State
     failures: int
@@ -39,6 +42,7 @@ class HealthLine:
     waiting: int
     more: bool
     why_disabled: str
+    fares: str
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,10 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.problems import NotFound, Problem
 from setuplinks.customers import store as customers
 from setuplinks.dashboard.access import TENANT, Access, Viewer
-from setuplinks.dashboard.answers import Answers
+from setuplinks.dashboard.answers import Answers, sentence
+from setuplinks.dashboard.asked import NO_SUCH_TIME
 from setuplinks.dashboard.deliveries import DeliveryPages, host_and_path
+from setuplinks.dashboard.delivery_views import DeliveryLine
 from setuplinks.dashboard.endpoint_views import EndpointLine, EndpointPage, EndpointsPage, HealthLine
 from setuplinks.dashboard.views import Said
 from setuplinks.dashboard.words import DISABLED, State, counted
@@ -101,7 +103,10 @@ class EndpointPages:
         """Sends all events of a range that the endpoint listens to."""
 
         async def sending(endpoint_id: int) -> Recovered:
-            asked = Range(_moment(viewer, fields, "from"), _moment(viewer, fields, "until"))
+            since, until = _moment(viewer, fields, "from"), _moment(viewer, fields, "until")
+            if until <= since:
+                raise wire.invalid("until", "“Until” has to be later than “From”")
+            asked = Range(since, until)
             return await self._deliveries.replay(viewer.tenant_id, endpoint_id, asked, viewer.caller.actor)
 
         return await self._sent(request, viewer, fields, "replayed", sending)
@@ -124,7 +129,9 @@ class EndpointPages:
     async def _refused(
         self, endpoint_id: int, viewer: Viewer, title: str, problem: Problem, typed: dict[str, str] | None = None
     ) -> Response:
-        return await self._page(endpoint_id, viewer, Said("fail", title, problem.detail), problem.status, typed)
+        # By its label a person knows a field, not by its name on the wire.
+        why = ". ".join(map(sentence, problem.fields.values())) + "." if problem.fields else problem.detail
+        return await self._page(endpoint_id, viewer, Said("fail", title, why), problem.status, typed)
 
     async def _page(
         self, endpoint_id: int, viewer: Viewer, said: Said | None, status: int = 200,
@@ -134,7 +141,7 @@ class EndpointPages:
         endpoint = await self._endpoints.get(self._db, tenant_id, endpoint_id)
         health = health_of(await self._db.one(STATE, tenant_id, endpoint_id))
         [row] = await self._db.read(WAITING, tenant_id, endpoint_id, MOST_COUNTED + 1)
-        since = health.failing_since or viewer.now - DAY
+        since, latest = health.failing_since or viewer.now - DAY, await self._log.latest(tenant_id, endpoint, SHOWN)
         page = EndpointPage(
             viewer.frame("Endpoints", said), endpoint.id, host_and_path(endpoint.url), endpoint.url,
             endpoint.description, endpoint.status == "enabled",
@@ -142,9 +149,9 @@ class EndpointPages:
                 _state(endpoint, health, viewer.now), health.failures, health.failing_since,
                 health.breaker_until if (health.breaker_until or 0) > viewer.now else None,
                 min(row["n"], MOST_COUNTED), row["n"] > MOST_COUNTED,
-                DISABLED.get(endpoint.disabled_reason or "", "It was disabled."),
+                DISABLED.get(endpoint.disabled_reason or "", "It was disabled."), _fares(latest),
             ),
-            await self._facts(endpoint, viewer), await self._log.latest(tenant_id, endpoint, SHOWN),
+            await self._facts(endpoint, viewer), latest,
             face.field(since), face.field(viewer.now - DAY), face.field(viewer.now + MINUTE), typed or {},
         )  # fmt: skip
         return self._answers.page(page, status)
@@ -180,11 +187,20 @@ def _state(endpoint: Endpoint, health: Health, now: int) -> State:
     return State("warn", "Failing") if health.failures else State("pass", "Enabled")
 
 
+def _fares(latest: tuple[DeliveryLine, ...]) -> str:
+    """How an endpoint without failures does, by its newest deliveries."""
+    tried = next((one for one in latest if one.attempts), None)
+    if tried is None:
+        return "No attempt was made yet."
+    good = tried.state.shape == "pass"
+    return "The last attempt was answered well." if good else "No failure is counted against it now."
+
+
 def _moment(viewer: Viewer, fields: dict[str, str], name: str) -> int:
     try:
         return viewer.face.read(fields.get(name, ""))
-    except ValueError as fault:
-        raise wire.invalid(name, str(fault)) from None
+    except ValueError:
+        raise wire.invalid(name, NO_SUCH_TIME) from None
 
 
 def _done(request: Request) -> Said | None:
@@ -196,7 +212,11 @@ def _done(request: Request) -> Said | None:
         return None
     again, missed = (wire.path_id(params.get(name, "")) or 0 for name in ("again", "missed"))
     if not again + missed:
-        return Said("open", "There was nothing to send", "No such event of that time has its data still.")
+        return Said(
+            "open",
+            "There was nothing to send",
+            "What there was of that time is on its way already, or its data is erased.",
+        )
     sent = [f"{counted(again, 'delivery')} again"] if again else []
     sent += [f"{counted(missed, 'event')} that {'was' if missed == 1 else 'were'} never sent"] if missed else []
     return Said("pass", "On the way", f"{' and '.join(sent)}. What came of it stands in the list below.")
