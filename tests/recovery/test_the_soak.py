@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from benchmarks.soak import verdicts
 from benchmarks.soak.__main__ import soak
 from benchmarks.soak.people import Person, Told
@@ -58,6 +60,7 @@ async def test_what_is_right_is_found_right_and_what_is_planted_is_found(tmp_pat
         assert await wrong(scene) == {"no secret in logs and database"}
 
 
+@pytest.mark.timeout(900)  # it waits for what is on its way, many times
 async def test_a_whole_small_soak_ends_without_a_word(tmp_path: Path) -> None:
     async with staged(tmp_path / "soak", None, 3) as scene:
         found, _, _ = await soak(scene, 4, 3)
