@@ -213,8 +213,8 @@ async def test_a_connection_that_was_idle_for_long_is_not_used() -> None:
         connection = Watched(loop)
         await loop.create_connection(lambda: connection, "127.0.0.1", port)
         await connection.call(b"POST / HTTP/1.1\r\n\r\n", keep=10, whole=False, until=loop.time() + 15)
-        free.give("there", connection)
         began = loop.time()
+        free.give("there", connection)
         await asyncio.wait_for(connection.lost.wait(), 60)  # the sweep ends it
         assert loop.time() - began >= 0.01
         assert free.take("there") is None
