@@ -38,8 +38,8 @@ async def test_a_code_works_once(meta: Meta) -> None:
 
 
 async def test_a_code_lives_thirty_seconds_of_the_sandbox_clock(meta: Meta) -> None:
-    young, old = await meta.play(), await meta.play()
     await meta.ask("POST", "/sandbox/clock", json={"frozen": True})
+    young, old = await meta.play(), await meta.play()
     await meta.advance(25)
     assert (await meta.exchange(young["code"])).status == 200
     await meta.advance(10)
