@@ -111,6 +111,21 @@ async def test_without_metas_script_the_button_opens_facebook_on_the_page(scene:
     person.complaints.clear()  # the script that is missing, as the test wants it
 
 
+async def test_from_the_choice_a_way_leads_back_to_who_asks(scene: Scene, person_on_a_phone: Person) -> None:
+    person, link = person_on_a_phone, await scene.link()
+    await person.begins(link["url"], None)
+    await person.sees("How will you use this number?")
+    await person.follows("Back")
+    await person.sees("Connect your WhatsApp to Acme SaaS")
+    await person.reads("What you allow")
+    await person.presses("Continue with Facebook")
+    await person.chooses(DEDICATED)
+    await person.at_facebook().finish()
+    await person.sees(CONNECTED)
+    await person.reads("You can undo the connection here for 15 minutes.")
+    assert (await scene.of(link))["status"] == "completed"
+
+
 async def test_whoever_distrusts_windows_may_stay_on_the_page(scene: Scene, person: Person) -> None:
     link = await scene.link()
     await person.begins(link["url"])

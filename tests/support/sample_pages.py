@@ -89,7 +89,7 @@ def sample_done(brand: Brand) -> Done:
         business_name=CUSTOMER,
         numbers=(ConnectedNumber(NUMBER, CUSTOMER, name_in_review=True),),
         return_url="https://app.acme.example/onboarding?status=success",
-        disconnect=Disconnect("/signup/visit/disconnect", TOKEN, "14:18"),
+        disconnect=Disconnect("/signup/visit/disconnect", TOKEN, 15),
     )
 
 
@@ -154,7 +154,7 @@ def sample_pages(brand: Brand) -> dict[str, Page]:
         "choose-new-number": Choose(
             brand, "/signup/visit/choose", TOKEN, UNTIL, new_number=NewNumber("empty", True), chosen="dedicated"
         ),
-        "choose": Choose(brand, "/signup/visit/choose", TOKEN, UNTIL, back_url="/signup/x"),
+        "choose": Choose(brand, "/signup/visit/choose", TOKEN, UNTIL, back_url="/signup/visit?back"),
         "signin": sample_sign_in(brand),
         "finishing": Finishing(brand, CUSTOMER, finishing, "/signup/visit/status", leave_url=BACK),
         "resume": Resume(brand, CUSTOMER, "/signup/x", TOKEN, asks=True),

@@ -95,11 +95,11 @@ class ConnectedNumber:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """The "not mine" form of the done page, offered until `until` ("14:18")."""
+    """The "not mine" form of the done page, offered for `minutes` more."""
 
     action_url: str
     form_token: str
-    until: str
+    minutes: int
 
 
 @dataclass(frozen=True, slots=True)

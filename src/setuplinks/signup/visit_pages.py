@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from setuplinks.core.clock import SECOND
+from setuplinks.core.clock import MINUTE, SECOND
 from setuplinks.core.db.unit import Unit
 from setuplinks.meta.embedded_signup import COEXISTENCE, message_origins
 from setuplinks.meta.history import COMPLETE
@@ -59,6 +59,7 @@ SLOW_AFTER = 60 * SECOND
 # The finishing page's lines, and the step whose end ticks each off.
 MARKS = {"number": machine.Step.CHOOSE, "register": machine.Step.REGISTER, "link": machine.Step.SUBSCRIBE}
 REVIEWED = frozenset({"PENDING_REVIEW"})
+BACK = "back"  # the query of her way back from the choice: the first page, without the secret of its own address
 
 
 class VisitPages:
@@ -192,13 +193,13 @@ class VisitPages:
             return self._ended(shown, Phase.EXPIRED) if late else self._stopped(shown, visit)
         if visit.status is VisitStatus.AUTHORIZING and visit.transport == "popup":
             return await self._sign_in(shown, visit, browser)
-        return await self._choose(shown, visit)
+        return await self._choose(shown, visit, said)
 
-    async def _choose(self, shown: Shown, visit: Visit) -> Page:
+    async def _choose(self, shown: Shown, visit: Visit, said: str) -> Page:
         """Also for a browser that came back from the full page without an answer: nothing is decided by that."""
         link = shown.link
         here, token = f"/signup/{link.id}", self._room.browsers.form_token(link.id)
-        if len(link.connection_types) == 1:
+        if len(link.connection_types) == 1 or said == BACK:
             page = landing(shown, f"{here}/start", token, await self._room.showing.reconnect_number(link))
             return await with_new_number(self._room, link, page) if link.phone_provisioning else page
         chosen = cast("ConnectionType", visit.connection_type or "coexistence")
@@ -207,7 +208,7 @@ class VisitPages:
             f"{here}/authorize",
             token,
             shown.day(link.expires_at),
-            None,
+            f"{here}?{BACK}",
             link.sync_history,
             chosen,
             await new_number(self._room.db, self._room.settings, link, self._room.clock.now()),
@@ -305,7 +306,7 @@ class VisitPages:
             numbers=tuple(connected(one, sync_history=link.sync_history) for one in numbers if one not in left),
             return_url=leave,
             disconnect=Disconnect(
-                f"{here}/not-mine", self._room.browsers.form_token(link.id), shown.time(completed + NOT_MINE_FOR)
+                f"{here}/not-mine", self._room.browsers.form_token(link.id), self._minutes_to_undo(completed)
             ),
             key=key,
         )  # fmt: skip
@@ -313,6 +314,10 @@ class VisitPages:
     def _may_undo(self, link: SetupLink) -> bool:
         """For 15 minutes, in a browser that took part: the caller has found its visit by the cookie."""
         return link.completed_at is not None and self._room.clock.now() - link.completed_at < NOT_MINE_FOR
+
+    def _minutes_to_undo(self, completed: int) -> int:
+        """Begun minutes. Not a time of day: her clock may be in another zone than the tenant's."""
+        return -((self._room.clock.now() - completed - NOT_MINE_FOR) // MINUTE)
 
     def _ended(self, shown: Shown, phase: Phase) -> Page:
         """The link ended while this browser was on its way; asking for a new one needs the link's own address."""
