@@ -65,7 +65,8 @@ async def test_inside_another_app_she_may_go_on_anyway(scene: Scene, new_person:
     await person.opens(link["url"])
     await person.sees("Open this page in your browser", "in-app")
     await person.reads("You are inside Instagram.")
-    assert await scene.steps(link) == ["created"]
+    # After a second in sight the page has been opened; how long these lines take is not ours to say.
+    assert {"created"} <= set(await scene.steps(link)) <= {"created", "opened"}
     await person.follows("Go on here anyway")
     await person.sees("Connect your WhatsApp to Acme SaaS")
     await person.presses("Continue with Facebook")
