@@ -173,6 +173,65 @@ async def test_units_that_fail_inside_a_shared_commit_leave_the_others(db: Datab
     assert {row["name"] for row in rows} == {f"first {n}" for n in set(range(60)) - broken - missed}
 
 
+@pytest.mark.parametrize("count", [1, 3, 4, 5, 70, 150])
+async def test_many_rows_of_one_table_are_all_written(db: Database, count: int) -> None:
+    rows = [(f"row {number}", number) for number in range(count)]
+    async with db.transaction() as tx:
+        tx.add_each(INSERT, rows[::2])
+        tx.must_each(Conflict(), INSERT_ONCE, rows[1::2])
+    found = await db.read("SELECT name, next_id FROM id_counter WHERE name LIKE 'row %' ORDER BY next_id")
+    assert [(row["name"], row["next_id"]) for row in found] == rows
+
+
+async def test_one_row_of_many_that_misses_its_guard_keeps_all_of_its_unit_out(db: Database) -> None:
+    await commit(db, (None, INSERT, "row 17", -1))
+
+    async def write(prefix: str) -> str:
+        try:
+            async with db.transaction() as tx:
+                tx.must_each(Conflict("taken"), INSERT_ONCE, [(f"{prefix} {number}", number) for number in range(20)])
+                tx.add(INSERT, f"beside {prefix}", 1)
+        except Conflict as error:
+            return str(error.detail)
+        return "written"
+
+    assert await asyncio.gather(*map(write, ("row", "other", "third"))) == ["taken", "written", "written"]
+    found = await db.read("SELECT name, next_id FROM id_counter WHERE name LIKE 'row %' OR name LIKE 'beside %'")
+    assert sorted((row["name"], row["next_id"]) for row in found) == [
+        ("beside other", 1), ("beside third", 1), ("row 17", -1),
+    ]  # fmt: skip
+
+
+async def test_rows_of_many_units_go_together_and_one_that_collides_fails_alone(db: Database) -> None:
+    await commit(db, (None, INSERT, "unit 7", -1))
+
+    async def write(number: int) -> str:
+        try:
+            await commit(db, (None, INSERT, f"unit {number}", number))
+        except ConstraintBroken:
+            return "refused"
+        return "written"
+
+    answers = await asyncio.gather(*map(write, range(90)))
+    assert [number for number, answer in enumerate(answers) if answer == "refused"] == [7]
+    found = await db.read("SELECT next_id FROM id_counter WHERE name LIKE 'unit %' ORDER BY next_id")
+    assert [row["next_id"] for row in found] == [-1, *(number for number in range(90) if number != 7)]
+
+
+async def test_a_row_that_says_what_it_needs_is_added_beside_others(db: Database) -> None:
+    """A row in a CTE is one of many as well, each with its own look at what is committed."""
+    once = (
+        "INSERT INTO id_counter (name, next_id) WITH given (name, next_id) AS (VALUES (CAST($1 AS TEXT), "
+        "CAST($2 AS BIGINT))) SELECT name, next_id FROM given g "
+        "WHERE (SELECT 1 FROM id_counter c WHERE c.next_id = g.next_id LIMIT 1) IS NULL"
+    )
+    await commit(db, (None, INSERT, "there", 3))
+    async with db.transaction() as tx:
+        tx.add_each(once, [(f"new {number}", number) for number in range(6)])
+    found = await db.read("SELECT name FROM id_counter WHERE name LIKE 'new %' ORDER BY name")
+    assert [row["name"] for row in found] == ["new 0", "new 1", "new 2", "new 4", "new 5"]
+
+
 async def test_a_caller_that_goes_away_does_not_undo_its_commit(db: Database) -> None:
     leaving = asyncio.create_task(commit(db, (None, INSERT, "a", 1)))
     # One turn of the loop: the unit has been handed over, and waits for its commit.

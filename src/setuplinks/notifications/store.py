@@ -10,13 +10,16 @@ from setuplinks.core.db.database import Claim
 from setuplinks.core.db.unit import Unit
 
 # -- raw notifications -----------------------------------------------------------------------------------------------
-# $2 received, $3 hash, $4 body, $5 since when the same body counts as a repeat.
-ADD = (
+# $2 received, $3 hash, $4 body, $5 since when the same body counts as a repeat. A row of values, so that those who wait
+# together go in one statement; the look for a repeat is made row by row, since a join may read the whole table.
+_ADD = (
     "INSERT INTO notification (id, received_at, body_hash, body, status, due_at) "
-    "SELECT $1, CAST($2 AS BIGINT), CAST($3 AS {bytes}), CAST($4 AS {bytes}), 'stored', CAST($2 AS BIGINT) "
-    "WHERE NOT EXISTS (SELECT 1 FROM notification WHERE body_hash = CAST($3 AS {bytes}) AND received_at > $5)"
+    "WITH given (id, received_at, body_hash, body, since) AS (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT), "
+    "CAST($3 AS {bytes}), CAST($4 AS {bytes}), CAST($5 AS BIGINT))) "
+    "SELECT id, received_at, body_hash, body, 'stored', received_at FROM given g WHERE ("
+    "SELECT 1 FROM notification n WHERE n.body_hash = g.body_hash AND n.received_at > g.since LIMIT 1) IS NULL"
 )
-ADD_BY_DIALECT = {"sqlite": ADD.format(bytes="BLOB"), "postgres": ADD.format(bytes="BYTEA")}
+ADD_BY_DIALECT = {"sqlite": _ADD.format(bytes="BLOB"), "postgres": _ADD.format(bytes="BYTEA")}
 
 # $1 now, $2 lease end, $3 how many. The claim's number is the fence, and it counts a try that kills the process, too.
 _PICK = (

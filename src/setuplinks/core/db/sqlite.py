@@ -19,7 +19,7 @@ from setuplinks.core.db.database import Claim, Database
 from setuplinks.core.db.errors import DatabaseAway, DatabaseInUse
 from setuplinks.core.db.text import check, for_sqlite, placeholders
 from setuplinks.core.db.unit import Row, Write
-from setuplinks.core.db.writer import Writer, problem_of, run_writes
+from setuplinks.core.db.writer import Writer, problem_of
 
 LOCK_WAIT_SECONDS = 5.0
 READERS = 2
@@ -157,7 +157,7 @@ class SqliteDatabase(Database):
 
     async def _commit(self, writes: list[Write]) -> None:
         certain = all(write.problem is None for write in writes)
-        await self._writer.submit(lambda connection: run_writes(connection, writes), certain=certain)
+        await self._writer.submit(writes, certain=certain)
 
     def _here(self, sql: str, params: Sequence[Any], *, first: bool = False) -> list[Row]:
         check(params)

@@ -17,8 +17,11 @@ TOGETHER = (64, 16, 4)
 """How many rows one statement takes: few sizes, since each is a text that is prepared and kept."""
 
 _PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\$(\d+)")
-_PLAIN_INSERT = re.compile(
-    r"(INSERT INTO \w+ \([^()]+\) VALUES )(\([^()]+\))((?: ON CONFLICT(?: \([^()]+\))? DO NOTHING)?)"
+# One row of values, of which there may as well be many: nothing before it and nothing behind it has a parameter.
+_ROW = r"\((?:[^()]|\([^()]*\))+\)"
+_OF_ROWS = re.compile(
+    rf"(INSERT INTO \w+ \([^()]+\) (?:WITH \w+ \([^()]+\) AS \()?)VALUES ({_ROW})"
+    r"((?: ON CONFLICT(?: \([^()]+\))? DO NOTHING)?|\) SELECT [^$]+)"
 )
 
 
@@ -42,8 +45,11 @@ def numbered(sql: str) -> str:
 
 @cache
 def of_rows(sql: str, count: int) -> str | None:
-    """A plain `INSERT … VALUES` for so many rows, their parameters one row after the other; None for any other text."""
-    found = _PLAIN_INSERT.fullmatch(sql)
+    """An `INSERT … VALUES (…)` for so many rows, their parameters one row after the other; None for any other text.
+
+    The row may stand in a CTE, `INSERT INTO a (b) WITH r (b) AS (VALUES ($1)) SELECT b FROM r WHERE …`.
+    """
+    found = _OF_ROWS.fullmatch(sql)
     if found is None:
         return None
     width = placeholders(sql)
@@ -51,27 +57,27 @@ def of_rows(sql: str, count: int) -> str | None:
     def row(number: int) -> str:
         return _PLACEHOLDER.sub(lambda one: f"${int(one[1]) + number * width}" if one[1] else one[0], found[2])
 
-    return found[1] + ", ".join(map(row, range(count))) + found[3]
+    return f"{found[1]}VALUES {', '.join(map(row, range(count)))}{found[3]}"
 
 
 @cache
 def of_lists(sql: str, types: tuple[str, ...]) -> str | None:
-    """A plain `INSERT … VALUES` for any number of rows, on PostgreSQL: each parameter is a list of values.
+    """The same for any number of rows, on PostgreSQL: each parameter is a list of values.
 
     `types` are those of one row's parameters. None for any other text.
     """
-    found = _PLAIN_INSERT.fullmatch(sql)
+    found = _OF_ROWS.fullmatch(sql)
     if found is None or not types:
         return None
-    values = _PLACEHOLDER.sub(lambda one: f"r.p{one[1]}" if one[1] else one[0], found[2])
+    values = _PLACEHOLDER.sub(lambda one: f"given.p{one[1]}" if one[1] else one[0], found[2])
     lists = ", ".join(f"CAST(${number} AS {name}[])" for number, name in enumerate(types, 1))
     names = ", ".join(f"p{number}" for number in range(1, len(types) + 1))
-    into = found[1].removesuffix("VALUES ")
-    return f"{into}SELECT {values[1:-1]} FROM unnest({lists}) AS r ({names}){found[3]}"  # noqa: S608 - of a constant text
+    rows = f"SELECT {values[1:-1]} FROM unnest({lists}) AS given ({names})"  # noqa: S608 - a constant text
+    return found[1] + rows + found[3]
 
 
 def takes_many(sql: str) -> bool:
-    """Whether one statement may be written of it for many rows: a plain `INSERT … VALUES`."""
+    """Whether one statement may be written of it for many rows."""
     return of_rows(sql, 1) is not None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, cast
 
 from setuplinks.core.db.errors import (
     ConstraintBroken,
@@ -55,17 +55,24 @@ def problem_of(error: sqlite3.Error) -> Problem:
 
 @dataclass(eq=False)
 class Job:
-    """Something to run on the write connection, and whom to tell.
+    """Writes, or something to run on the write connection, and whom to tell.
 
     `run` may run twice, the first time undone. What is `certain` only fails where the database does.
     """
 
-    run: Callable[[sqlite3.Connection], Any]
+    run: Callable[[sqlite3.Connection], Any] | list[Write]
     future: asyncio.Future[Any]
     alone: bool = False
     certain: bool = False
     answer: Any = None
     failure: BaseException | None = None
+
+    def act(self, connection: sqlite3.Connection) -> None:
+        """Does it, and keeps the answer."""
+        if isinstance(self.run, list):
+            run_writes(connection, self.run)
+        else:
+            self.answer = self.run(connection)
 
 
 def run_writes(connection: sqlite3.Connection, writes: list[Write]) -> None:
@@ -103,7 +110,7 @@ class Writer(threading.Thread):
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
 
     async def submit(
-        self, run: Callable[[sqlite3.Connection], Any], *, alone: bool = False, certain: bool = False
+        self, run: Callable[[sqlite3.Connection], Any] | list[Write], *, alone: bool = False, certain: bool = False
     ) -> Any:
         """Runs on the write connection and returns after the commit. A caller that goes away does not undo it."""
         job = Job(run, self._loop.create_future(), alone, certain)
@@ -183,11 +190,15 @@ class Writer(threading.Thread):
         """Without a savepoint for what is certain, or alone; False where it failed, and all is undone."""
         connection = self._connection
         try:
-            for job in jobs:
-                if job.certain or len(jobs) == 1:
-                    job.answer = job.run(connection)
-                else:
-                    self._run_in_savepoint(job)
+            for simple, run in groupby(jobs, key=_is_simple):
+                if simple:  # as if one unit had written them
+                    run_writes(connection, [write for job in run for write in cast(list[Write], job.run)])
+                    continue
+                for job in run:
+                    if job.certain or len(jobs) == 1:
+                        job.act(connection)
+                    else:
+                        self._run_in_savepoint(job)
         except Exception:
             for job in jobs:
                 job.answer = job.failure = None
@@ -200,7 +211,7 @@ class Writer(threading.Thread):
         connection = self._connection
         connection.execute("SAVEPOINT unit")
         try:
-            job.answer = job.run(connection)
+            job.act(connection)
         except Exception as error:
             job.failure = problem_of(error) if isinstance(error, sqlite3.Error) else error
             if not connection.in_transaction:
@@ -211,6 +222,10 @@ class Writer(threading.Thread):
 
 
 STOP = object()
+
+
+def _is_simple(job: Job) -> bool:
+    return job.certain and isinstance(job.run, list)
 
 
 def _tell(jobs: list[Job]) -> None:
