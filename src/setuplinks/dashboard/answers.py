@@ -74,7 +74,7 @@ class Answers:
 
 def sentence(text: str) -> str:
     """A row's words as a sentence begins; an address, a path or a setting stays as it is."""
-    first = text.partition(" ")[0]
+    first = text.partition(" ")[0].removesuffix(":")
     return text[0].upper() + text[1:] if first.isalpha() else text
 
 

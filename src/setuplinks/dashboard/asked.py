@@ -25,11 +25,15 @@ NO_SUCH_TIME = "no such time; one is written as in 2026-05-25T14:30"
 
 @dataclass(frozen=True)
 class Asked:
-    """The filters of one request. `given` holds what was typed, `faults` what is wrong with it by name."""
+    """The filters of one request, by name: `given` is what was typed, `faults` what is wrong with it.
+
+    `known`: what a filter's id or word is called, for people.
+    """
 
     path: str
     given: dict[str, str]
     faults: dict[str, str] = field(default_factory=dict)
+    known: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, request: Request, *names: str) -> "Asked":
@@ -45,6 +49,10 @@ class Asked:
     def text(self, name: str) -> str:
         """What was typed; "" where nothing was."""
         return self.given.get(name, "")
+
+    def told(self, name: str) -> str:
+        """The filter as a person reads it."""
+        return self.known.get(name) or self.text(name).replace("T", " ")
 
     def url(self, **changes: str | None) -> str:
         """The same list with these filters changed, from its beginning unless `after` is among them."""
@@ -98,6 +106,7 @@ class Asked:
         if found is None:
             self.faults[name] = "No customer has this id or external id."
             return None
+        self.known[name] = found.name
         return found.id
 
     def place(self, last: str) -> tuple[int, str]:

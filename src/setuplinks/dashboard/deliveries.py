@@ -69,7 +69,10 @@ class DeliveryPages:
             asked.moment("until", face),
         )  # fmt: skip
         endpoints = await self.endpoints(tenant_id)
-        if only.endpoint_id is not None and only.endpoint_id not in {one.id for one in endpoints}:
+        named = {one.id: host_and_path(one.url) for one in endpoints}
+        if only.endpoint_id in named:
+            asked.known["endpoint"] = named[only.endpoint_id]
+        elif only.endpoint_id is not None:
             asked.faults["endpoint"] = "There is no such endpoint any more."
             only = Only(None, only.status, only.event_type, only.customer_id, only.since, only.until)
         _, key = asked.place(LAST_ID)
@@ -79,7 +82,7 @@ class DeliveryPages:
             silence = await self._silence(tenant_id, only, endpoints)
         page = DeliveriesPage(
             viewer.frame("Deliveries"), asked, _lines(rows[:PAGE], endpoints),
-            asked.older(rows), tuple(Named(one.id, host_and_path(one.url)) for one in endpoints), silence,
+            asked.older(rows), tuple(Named(*one) for one in named.items()), silence,
         )  # fmt: skip
         return self._answers.page(page)
 

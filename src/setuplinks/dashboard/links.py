@@ -61,6 +61,8 @@ class LinkPages:
             await asked.customer("customer", self._db, tenant_id), asked.word("status", STATUSES),
             asked.word("phase", PHASE_WORDS), viewer.now,
         )  # fmt: skip
+        if wanted.phase is not None:
+            asked.known["phase"] = PHASE_WORDS[wanted.phase]
         at, key = asked.place(LAST_KEY)
         rows = [] if asked.faults else await lists.rows(self._db, tenant_id, wanted, at, key, PAGE + 1)
         lines = await self.lines(tenant_id, rows[:PAGE], viewer.now)

@@ -199,3 +199,13 @@ async def test_a_failed_delivery_says_what_to_do_and_why_it_cannot_go_again(
     assert (await acme.api.delete(f"/admin/webhook-endpoints/{endpoint['id']}")).status == 204
     await person.open(page)
     assert "Its endpoint was deleted: it cannot be sent again." in person.words
+
+
+async def test_the_filters_that_are_set_are_told_by_name(
+    service: RunningService, acme: Tenant, clinic: int, inbox: Inbox, person: Person
+) -> None:
+    endpoint = await _endpoint(acme, inbox)
+    await _link(service, acme, clinic)
+    await person.open(f"/dashboard/{acme.id}/deliveries?endpoint={endpoint['id']}&customer={clinic}&status=delivered")
+    assert f"Filter endpoint {inbox.url.removeprefix('http://')} , customer Clínica San Lucas" in person.words
+    assert person.text.count('class="whole') == 1

@@ -48,6 +48,7 @@ async def test_a_link_that_waits_for_a_pin_says_whose_turn_it_is(
     assert "Waiting for a customer’s answer" in person.words
     await person.open(f"/dashboard/{acme.id}/links?phase=action_required")
     assert person.text.count('class="whole') == 1
+    assert "Filter stands at Needs an answer" in person.words
 
 
 async def test_a_lapsed_link_says_what_comes_next_and_a_revoked_key_keeps_its_name(

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from setuplinks.core.clock import DAY, HOUR, MILLISECOND, MINUTE, SECOND
-from setuplinks.dashboard.answers import breakable
+from setuplinks.dashboard.answers import breakable, sentence
 from setuplinks.dashboard.clockface import Clockface, long_span, span
 from setuplinks.dashboard.entrance import own_path
 from setuplinks.dashboard.home import funnel_view
@@ -93,6 +93,11 @@ def test_a_step_that_nobody_knows_is_shown_by_its_name() -> None:
     assert step("revoked", {"reason": "superseded"})[1] == "a newer link replaced it"
     assert [by("operator"), by("key:12"), by("cli")] == ["by the operator", "by API key 12", "from the command line"]
     assert step("created", {"by": "key:12"}, "production")[1] == "by the key “production”"
+
+
+def test_words_begin_as_a_sentence_and_names_stay() -> None:
+    assert sentence("refused: private address") == "Refused: private address"
+    assert [sentence("http://a"), sentence("SETUPLINKS_X: y")] == ["http://a", "SETUPLINKS_X: y"]
 
 
 def test_a_long_name_breaks_at_its_parts_and_stays_escaped() -> None:
