@@ -1,31 +1,21 @@
 """A number that could not be made ready at once becomes so later, by itself, and the tenant is told."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+import asyncio
 from typing import Any
 
-import pytest
-
-from setuplinks.core.clock import HOUR, MINUTE, ManualClock
-from setuplinks.core.db.database import Database
+from setuplinks.core.clock import HOUR, MINUTE
 from setuplinks.walk import Wishes, walk
 from tests.support.inbox import Inbox
-from tests.support.service import RunningService, Tenant, running_service
+from tests.support.service import RunningService, Tenant
 
 
-@pytest.fixture
-async def service(
-    db: Database, clock: ManualClock, data_dir: Path, database_url: str | None
-) -> AsyncIterator[RunningService]:
-    """With running workers: the walk waits for them as a browser would."""
-    async with running_service(db, clock, data_dir, database_url, workers=True) as running:
-        yield running
-
-
-async def _pending(acme: Tenant, clinic: int, scenario: str) -> dict[str, Any]:
+async def _pending(service: RunningService, acme: Tenant, clinic: int, scenario: str) -> dict[str, Any]:
     link = await acme.api.made(f"/admin/customers/{clinic}/setup-links", {"allowedConnectionTypes": ["dedicated"]})
-    walked = await walk(link["url"], Wishes(scenario=scenario))
-    assert walked.page == "done"
+    walking = asyncio.create_task(walk(link["url"], Wishes(scenario=scenario)))
+    while not walking.done():  # the walk waits for the work as a browser would
+        await service.drain()
+        await asyncio.wait({walking}, timeout=0.02)
+    assert (await walking).page == "done"
     return await _number(acme, clinic)
 
 
@@ -39,7 +29,7 @@ async def test_a_name_in_review_completes_the_link_and_the_number_is_ready_after
     service: RunningService, acme: Tenant, clinic: int, inbox: Inbox
 ) -> None:
     await acme.api.made(f"/admin/tenants/{acme.id}/webhook-endpoints", {"url": inbox.url})
-    number = await _pending(acme, clinic, "name_in_review")
+    number = await _pending(service, acme, clinic, "name_in_review")
     assert number["status"] == "pending"
     assert (await acme.api.get(f"/admin/customers/{clinic}")).json["connection"] == "pending"
     registrations = len(await service.sandbox.calls("register"))
@@ -61,7 +51,7 @@ async def test_a_registration_that_meta_locks_is_tried_again_when_the_lock_is_ov
     service: RunningService, acme: Tenant, clinic: int
 ) -> None:
     await service.sandbox.fault("register", times=2, code=133016)
-    number = await _pending(acme, clinic, "default")
+    number = await _pending(service, acme, clinic, "default")
     assert number["status"] == "pending"
     await service.advance(HOUR)
     assert len(await service.sandbox.calls("register")) == 2
@@ -75,7 +65,7 @@ async def test_a_registration_that_meta_locks_is_tried_again_when_the_lock_is_ov
 async def test_a_token_that_dies_meanwhile_cuts_the_number_off(
     service: RunningService, acme: Tenant, clinic: int
 ) -> None:
-    number = await _pending(acme, clinic, "name_in_review")
+    number = await _pending(service, acme, clinic, "name_in_review")
     await service.sandbox.ask("POST", "/sandbox/tokens/kill", {"wabaId": number["metaWabaId"], "subcode": 463})
     await service.advance(10 * MINUTE)
     number = await _number(acme, clinic)
