@@ -103,7 +103,7 @@ def _silence() -> DeliveriesPage:
         ),
         SilentEndpoint(1, NAME, "It is disabled: nothing is sent to it until you enable it."),
     )
-    silence = Silence(None, False, (event,), {4: "Clínica San Lucas"}, reasons)
+    silence = Silence(None, False, (event,), {1: "Clínica San Lucas"}, reasons)
     asked = Asked(f"{BASE}/deliveries", {"type": event.type})
     return DeliveriesPage(_frame("Deliveries"), asked, (), None, (Named(1, NAME),), silence)
 
