@@ -247,7 +247,7 @@ class World:
         self.last_secret: str | None = None
 
     def end_faults(self, call: str | None = None) -> None:
-        """Ends the faults that were set for a call, or all of them and the weather; who waits by one goes on at once."""
+        """Ends the faults of a call, or all of them and the weather; what waits by one goes on at once."""
         self.faults[:] = [fault for fault in self.faults if call is not None and fault.call != call]
         self._let_go(call)
         if call is None:
