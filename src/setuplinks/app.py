@@ -29,7 +29,7 @@ from setuplinks.meta.partner import Partner
 from setuplinks.meta.secret import Secret
 from setuplinks.notifications import store as notifications_store
 from setuplinks.notifications.accounts import Accounts
-from setuplinks.notifications.api import notification_routes
+from setuplinks.notifications.api import Taking, notification_routes
 from setuplinks.notifications.app_callbacks import AppCallbacks
 from setuplinks.notifications.authorisations import Authorisations
 from setuplinks.notifications.messages import Messages
@@ -230,9 +230,11 @@ class Application(FastAPI):
         # Not `redirect_slashes`: its address is made of the Host header, and of http behind a proxy that ends TLS.
         routes = PlainRouter(self.router.routes, redirect_slashes=False, lifespan=self.router.lifespan_context)
         handlers = {key: handler for key, handler in self.exception_handlers.items() if key is not Exception}
-        answering = RequestLog(ExceptionMiddleware(routes, handlers=handlers))
+        service: Service = self.state.service
+        wrapped = ExceptionMiddleware(routes, handlers=handlers)
+        answering = RequestLog(Taking(service.settings, service.db, service.clock, wrapped))
         rest = ServerErrorMiddleware(answering, handler=self.exception_handlers.get(Exception))
-        return GatewayFirst(self.state.service.gateway.calls, rest)
+        return GatewayFirst(service.gateway.calls, rest)
 
 
 def create_app(service: Service, *, workers: bool = True) -> FastAPI:
@@ -255,7 +257,7 @@ def create_app(service: Service, *, workers: bool = True) -> FastAPI:
     desk = Desk(service.settings, service.clock, service.db)
     # The order in which a request is held against the routes: the busiest first.
     landing, *pages = signup_routes.routes(room(service))
-    app.router.routes[:0] = [*notification_routes(service.settings, service.db, service.clock), landing]
+    app.router.routes[:0] = [*notification_routes(service.settings), landing]
     install(app, SetupLinkRoutes(service.deps, service.links).router())
     app.router.routes.extend(pages)
     install(
