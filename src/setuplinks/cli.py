@@ -40,8 +40,8 @@ def serve(
 ) -> None:
     """Serve pages and API.
 
-    A SQLite database is migrated at start; PostgreSQL is refused while a migration is pending. SIGTERM ends it
-    gracefully: requests and work that are under way are finished.
+    A SQLite database is migrated at start; PostgreSQL is refused while a migration is pending.
+    SIGTERM ends it gracefully: requests and work that are under way are finished.
     """
     from setuplinks.settings import load
 
