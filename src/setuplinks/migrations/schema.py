@@ -326,6 +326,12 @@ delivery = _table(
         sqlite_where=text("lane IS NOT NULL AND status = 'pending'"),
         postgresql_where=text("lane IS NOT NULL AND status = 'pending'"),
     ),
+    # Those of an endpoint that keeps an order that have none, since they are about no number.
+    Index(
+        "delivery_free", "tenant_id", "endpoint_id", "due_at",
+        sqlite_where=text("lane = 0 AND status = 'pending'"),
+        postgresql_where=text("lane = 0 AND status = 'pending'"),
+    ),
 )  # fmt: skip
 attempt = _daily(
     "attempt", "tenant_id delivery_id number", "delivery_id",

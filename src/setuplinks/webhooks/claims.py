@@ -17,8 +17,8 @@ from setuplinks.core.db.database import Claim
 # whose claim was undone is fenced off, and what was delivered would be sent again.)
 _UNSYNCED = "unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)"
 
-DELETED = -1
-"""PARK's `kind` of an endpoint that is gone; else 1 where an order is kept, 0 where not."""
+ORDERED, DELETED = 1, -1
+"""PARK's `kind` of an endpoint where an order is kept, and of one that is gone; else 0."""
 
 # $1 now, $2 the parked value, $3 how many endpoints, $4 the least `at_once`, and whom this process has no place for
 # now, as lists in JSON: $5 tenants, $6 endpoints
@@ -55,11 +55,24 @@ PARK = Claim(sqlite=(_PARK_SQLITE,), postgres=_PARK_POSTGRES)
 # reads from it whether a finished try frees a place that others wait for.
 _TOKENS = "coalesce(s.tokens, e.rate_limit) + ($3 - coalesce(s.tokens_at, $3)) * e.rate_limit / 1000000.0"
 
-# Where an order is kept, only the first of a lane is free to go; the others wait until it has ended.
-_FIRST = (
-    "(d.lane IS NULL OR d.id = (SELECT min(o.id) FROM delivery o WHERE o.tenant_id = d.tenant_id "
-    "AND o.endpoint_id = d.endpoint_id AND o.lane = d.lane AND o.status = 'pending'))"
-)
+# Which deliveries are looked at: all that wait for the endpoint, in the order in which they are due, or, where an order
+# is kept, only such as may be free to go. Those are the first of each lane, found from one lane to the next, for behind
+# it may wait very many; some of those without an order (lane 0); and some that came before an order was asked for.
+_WAITING = "d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'"
+_OF_LANE = "tenant_id = $1 AND endpoint_id = $2 AND status = 'pending' AND lane"
+_IN_ORDER = f"""d.tenant_id = $1 AND d.status = 'pending' AND d.id IN (
+    WITH RECURSIVE lanes (lane) AS (
+        SELECT (SELECT min(lane) FROM delivery WHERE {_OF_LANE} > 0)
+        UNION ALL SELECT (SELECT min(n.lane) FROM delivery n WHERE {_OF_LANE} > lanes.lane)
+        FROM lanes WHERE lanes.lane IS NOT NULL
+    )
+    SELECT (SELECT min(id) FROM delivery WHERE {_OF_LANE} = lanes.lane) FROM lanes WHERE lanes.lane IS NOT NULL
+    UNION ALL SELECT id FROM (SELECT id FROM delivery WHERE {_OF_LANE} = 0 ORDER BY due_at LIMIT 64) AS free
+    UNION ALL SELECT id FROM (
+        SELECT id, lane FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND due_at > 0
+        ORDER BY due_at LIMIT 1000
+    ) AS eldest WHERE eldest.lane IS NULL
+)"""  # noqa: S608 - constants of this module
 
 _NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
 _BUSY_SQLITE = f"""(
@@ -74,8 +87,8 @@ _ENDPOINT_SQLITE = """
 _TAKE_SQLITE = f"""
 UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {_NOW_SQLITE} + $5
 WHERE tenant_id = $1 AND id IN (
-    SELECT id FROM delivery d WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending' AND due_at <= $3
-    AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) AND {_FIRST} ORDER BY due_at, id LIMIT (
+    SELECT id FROM delivery d WHERE {_WAITING} AND due_at <= $3
+    AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) ORDER BY due_at LIMIT (
         SELECT CASE
             WHEN e.status <> 'enabled' OR e.deleted_at IS NOT NULL THEN 0
             WHEN s.breaker_until IS NULL THEN max(0, min(s.at_once - {_BUSY_SQLITE}, $6,
@@ -117,8 +130,7 @@ FROM (
             e.rate_limit AS rate_limit,
             min(e.rate_limit, {_TOKENS}) - changes() AS tokens,
             e.status <> 'enabled' OR e.deleted_at IS NOT NULL AS closed,
-            (SELECT due_at FROM delivery d WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
-             AND due_at > 0 AND {_FIRST} ORDER BY due_at LIMIT 1) AS rest
+            (SELECT due_at FROM delivery d WHERE {_WAITING} AND due_at > 0 ORDER BY due_at LIMIT 1) AS rest
         {_ENDPOINT_SQLITE}
     )
 ) AS aim WHERE tenant_id = $1 AND endpoint_id = $2
@@ -167,8 +179,8 @@ room AS MATERIALIZED (
     ) AS counted
 ),
 picked AS MATERIALIZED (
-    SELECT d.id FROM delivery d, given WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
-    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now) AND {_FIRST}
+    SELECT d.id FROM delivery d, given WHERE {_WAITING}
+    AND d.due_at <= $3 AND (d.lease_until IS NULL OR d.lease_until <= db_now)
     ORDER BY d.due_at LIMIT (SELECT free FROM room) FOR NO KEY UPDATE OF d SKIP LOCKED
 ),
 taken AS (
@@ -181,9 +193,8 @@ seen AS MATERIALIZED (
     SELECT room.at_once, room.breaker_until, room.closed, room.rate_limit, room.busy + count AS busy,
         room.tokens - count AS tokens,
         least(
-            (SELECT d.due_at FROM delivery d WHERE d.tenant_id = $1 AND d.endpoint_id = $2 AND d.status = 'pending'
-             AND d.due_at IS NOT NULL AND d.id NOT IN (SELECT id FROM picked) AND {_FIRST}
-             ORDER BY d.due_at LIMIT 1),
+            (SELECT d.due_at FROM delivery d WHERE {_WAITING} AND d.due_at IS NOT NULL
+             AND d.id NOT IN (SELECT id FROM picked) ORDER BY d.due_at LIMIT 1),
             CASE WHEN count > 0 THEN lease_end END
         ) AS rest
     FROM given, room, (SELECT count(*) FROM picked) AS chosen
@@ -208,3 +219,7 @@ SELECT taken.*, (SELECT version FROM held) AS version,
 FROM taken
 """  # noqa: S608 - constants of this module
 TAKE = Claim(sqlite=(_TAKE_SQLITE, _SETTLE_SQLITE), postgres=_TAKE_POSTGRES)
+TAKE_IN_ORDER = Claim(
+    sqlite=(_TAKE_SQLITE.replace(_WAITING, _IN_ORDER), _SETTLE_SQLITE.replace(_WAITING, _IN_ORDER)),
+    postgres=_TAKE_POSTGRES.replace(_WAITING, _IN_ORDER),
+)

@@ -136,8 +136,8 @@ class Listener:
         return listens(self.event_types, event_type)
 
     def lane(self, phone_id: int | None) -> int | None:
-        """Those with one lane are sent one after the other; None where no order is kept."""
-        return phone_id if self.ordered else None
+        """Those with one lane are sent one after the other, but for lane 0; None where no order is kept."""
+        return (phone_id or 0) if self.ordered else None
 
 
 def patterns_of(column: str | None) -> tuple[str, ...] | None:

@@ -51,6 +51,7 @@ class Candidate:
     tenant_id: int
     endpoint_id: int
     at_once: int
+    ordered: bool = False
 
     @property
     def key(self) -> tuple[int, int]:

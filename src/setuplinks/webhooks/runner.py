@@ -11,13 +11,13 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from setuplinks.core.clock import SECOND, Clock
-from setuplinks.core.db.database import Database
+from setuplinks.core.db.database import Claim, Database
 from setuplinks.core.db.errors import DatabaseBusy
 from setuplinks.core.db.unit import Row
 from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
-from setuplinks.webhooks.claims import DELETED, PARK, TAKE
+from setuplinks.webhooks.claims import DELETED, ORDERED, PARK, TAKE, TAKE_IN_ORDER
 from setuplinks.webhooks.ledger import Ledger, locking_order
 from setuplinks.webhooks.models import Parcel, Payload
 from setuplinks.webhooks.places import Candidate, Place, Places
@@ -135,7 +135,7 @@ class DeliveryRunner:
                 return
             await self._end([(row["tenant_id"], row["endpoint_id"]) for row in parked if row["kind"] == DELETED], now)
             due = [
-                Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"])
+                Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"], row["kind"] == ORDERED)
                 for row in parked
                 if row["kind"] != DELETED
             ]
@@ -159,12 +159,20 @@ class DeliveryRunner:
         # Rows are locked in one order, the ledger's too: two processes that take and record do not deadlock.
         due.sort(key=lambda one: locking_order(one.key))
         rooms = self._places.rooms(due)
-        sets = [(*one.key, now, now + LEASE, LEASE, room) for one, room in zip(due, rooms, strict=True)]
         of = {one.key: one for one in due}
-        for row in await self._taken(sets):
+        rows: list[Row] = []
+        for ordered, claim in ((False, TAKE), (True, TAKE_IN_ORDER)):
+            sets: list[tuple[int, ...]] = [
+                (*one.key, now, now + LEASE, LEASE, room)
+                for one, room in zip(due, rooms, strict=True)
+                if one.ordered is ordered
+            ]
+            if sets:
+                rows += await self._taken(claim, sets)
+        for row in rows:
             parcel = Parcel(
                 row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
-                row["manual"], row["lane"],
+                row["manual"], row["lane"] or None,
             )  # fmt: skip
             destination = await self._sender.destination(*parcel.key, row["version"])
             payload = None if row["body"] is None else Payload(bool(row["sealed"]), row["body"])
@@ -173,11 +181,11 @@ class DeliveryRunner:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _taken(self, sets: list[tuple[int, ...]]) -> list[Row]:
+    async def _taken(self, claim: Claim, sets: list[tuple[int, ...]]) -> list[Row]:
         for _ in range(TRIES - 1):
             with suppress(DatabaseBusy):  # a unit that tells of an endpoint locks in an order of its own
-                return await self._db.claim_each(TAKE, sets)
-        return await self._db.claim_each(TAKE, sets)
+                return await self._db.claim_each(claim, sets)
+        return await self._db.claim_each(claim, sets)
 
     async def _deliver(
         self, place: Place, parcel: Parcel, payload: Payload | None, destination: Destination | None

@@ -14,7 +14,7 @@ from setuplinks.core.clock import MINUTE, ManualClock
 from setuplinks.core.db.open import open_database
 from setuplinks.core.ids import uuid7
 from setuplinks.webhooks import store
-from setuplinks.webhooks.claims import TAKE
+from setuplinks.webhooks.claims import TAKE_IN_ORDER
 from setuplinks.webhooks.runner import LEASE
 from tests.integration.webhooks.room import Room, running_room
 from tests.support.inbox import Inbox, running_inbox
@@ -105,7 +105,7 @@ async def test_what_a_number_was_sent_before_is_not_read_again_for_its_order(hel
     await held.other.execute("ANALYZE delivery")
     now = room.clock.now()
     values = (room.tenant_id, endpoint["id"], now, now + LEASE, LEASE, 100)
-    [[plan]] = await held.other.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {TAKE.postgres}", *values)
+    [[plan]] = await held.other.fetch(f"EXPLAIN (ANALYZE, FORMAT JSON) {TAKE_IN_ORDER.postgres}", *values)
     assert json.loads(plan)
     passed_over = [int(found) for found in re.findall(r'"Rows Removed by Filter": (\d+)', plan)]
     assert max(passed_over, default=0) < 100

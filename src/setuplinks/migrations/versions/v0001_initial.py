@@ -133,6 +133,10 @@ def _second_tables() -> None:
         num("lane", null=True), key("tenant_id", "id"),
     )
     op.create_index("delivery_due", "delivery", ["tenant_id", "endpoint_id", "due_at"])
+    op.create_index("delivery_free", "delivery",
+        ["tenant_id", "endpoint_id", "due_at"],
+        sqlite_where=sa.text("lane = 0 AND status = 'pending'"),
+        postgresql_where=sa.text("lane = 0 AND status = 'pending'"))
     op.create_index("delivery_id", "delivery", ["id"], unique=True)
     op.create_index("delivery_lane", "delivery",
         ["tenant_id", "endpoint_id", "lane", "id"],
@@ -177,13 +181,13 @@ def _second_tables() -> None:
     )
     op.create_index("notification_due", "notification", ["due_at"])
     op.create_index("notification_hash", "notification", ["body_hash", "received_at"])
+
+
+def _third_tables() -> None:
     op.create_table("notification_item",
         num("tenant_id"), blob("hash"), text("event_id", null=True), num("created_at"), key("tenant_id", "hash"),
     )
     op.create_index("notification_item_created", "notification_item", ["created_at"])
-
-
-def _third_tables() -> None:
     op.create_table("notification_mention",
         text("notification_id"), text("meta_id"), key("notification_id", "meta_id"),
     )
@@ -232,13 +236,13 @@ def _third_tables() -> None:
         key("tenant_id", "provisioning_id", "meta_waba_id"),
     )
     op.create_index("provisioning_waba_meta", "provisioning_waba", ["meta_waba_id"])
+
+
+def _fourth_tables() -> None:
     op.create_table("setup_link_slot",
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
     )
-
-
-def _fourth_tables() -> None:
     op.create_table("setup_link_step",
         num("tenant_id"), text("link_id"), text("id"), num("at"), text("kind"), text("detail", "{}"),
         key("tenant_id", "link_id", "id"),
