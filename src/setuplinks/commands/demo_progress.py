@@ -249,6 +249,7 @@ def _introduce(console: Console, stage: Stage, *, code: bool = True) -> None:
     rows = [
         ("Tenant's inbox", stage.inbox_url, "what the tenant's server receives"),
         ("Meta's stand-in", f"{stage.sandbox_url}/sandbox", "its scenarios and its state"),
+        ("Dashboard", f"{stage.service_url}/dashboard", "links and deliveries; sign in with the key below"),
         ("API", f"{stage.service_url}/docs", "every route, with the key below"),
         ("Tenant's key", stage.tenant_key, ""),
     ]

@@ -14,7 +14,9 @@ from setuplinks.dashboard.words import State
 from setuplinks.webhooks.service import payload
 from setuplinks.webhooks.silence import Happened
 
-SENT_AGAIN = Said("pass", "It goes again", "With the same webhook-id. Load the page anew to see what came of it.")
+SENT_AGAIN = Said(
+    "pass", "It goes again", "With the same webhook-id. What comes of it stands below; load the page anew to see it."
+)
 ERASED = "Its data was erased: its retention is over, or its customer was off-boarded."
 SECRET = "It carries a setup link’s address, which is secret, and so it is not shown here."  # noqa: S105 - words
 LONGEST_BODY = 20_000
