@@ -32,8 +32,8 @@ ENDPOINTS_AT_ONCE = 64
 PACE, SLOW_PACE = 0.005, 0.02
 """Seconds between two looks for work while many tries are about to end. A claim of many costs hardly more than a claim
 of one: after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
-MANY = 16
-FULL = 240
+MANY, FULL = 16, 240
+"""Tries that are about to end: from so many on looks keep apart; from so many on there is no hurry to take more."""
 SLICE = 1_000
 """Deliveries of a deleted endpoint that are ended by one statement."""
 TRIES = 3
