@@ -1,7 +1,8 @@
 """From one change of a notification to events: whose it is, what kind, and never twice.
 
-Owns the table of Meta's fields and the units in which items are told. Each item stands in a unit of its own with the
-row that remembers it, so that a batch that is cut off goes on where it stopped, and a bad item holds up no other.
+Owns the table of Meta's fields and the units in which items are told, where `messages` does not. Each item stands in a
+unit of its own with the row that remembers it, so that a batch that is cut off goes on where it stopped, and a bad item
+holds up no other.
 """
 
 import asyncio
