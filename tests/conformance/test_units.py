@@ -183,6 +183,18 @@ async def test_many_rows_of_one_table_are_all_written(db: Database, count: int) 
     assert [(row["name"], row["next_id"]) for row in found] == rows
 
 
+async def test_many_large_rows_are_all_written(db: Database) -> None:
+    large = [(f"notice {number}", number, b"h%d" % number, b"x" * 900_000) for number in range(6)]
+    columns = "id, received_at, body_hash, body, status, due_at"
+    add = f"INSERT INTO notification ({columns}) VALUES ($1, $2, $3, $4, 'kept', $2)"
+    async with db.transaction() as tx:
+        tx.add_each(add, large)
+    found = await db.read("SELECT received_at, due_at, body FROM notification WHERE status = 'kept' ORDER BY id")
+    assert [(row["received_at"], row["due_at"], len(row["body"])) for row in found] == [
+        (number, number, 900_000) for number in range(6)
+    ]
+
+
 async def test_one_row_of_many_that_misses_its_guard_keeps_all_of_its_unit_out(db: Database) -> None:
     await commit(db, (None, INSERT, "row 17", -1))
 

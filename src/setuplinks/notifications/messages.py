@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
+from setuplinks.core.db.errors import DatabaseBusy
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem, Unavailable
@@ -88,9 +89,11 @@ class Messages:
                     told = self._append(tx, together, known)
             except AlreadyTold:  # Meta repeats itself, but seldom
                 known = await self._known(together)
-            except Unavailable:
-                raise
             except Problem as problem:
+                # Somebody holds a row of one of them for long: the others need not wait for it again.
+                held = isinstance(problem, DatabaseBusy) and len(together) > 1
+                if isinstance(problem, Unavailable) and not held:
+                    raise
                 act(
                     log, "notification.refused_together", logging.WARNING, why=problem.code, notifications=len(together)
                 )

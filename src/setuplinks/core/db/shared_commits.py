@@ -24,6 +24,8 @@ SHARE = 64
 LANES = 4
 FEW = 4
 """From so many rows on they are added by one statement."""
+MUCH = 4_000_000
+"""Bytes that one statement may carry: its parameters are in memory whole, here and at the server."""
 SLOW_SECONDS = 0.05
 TRIES = 3
 SILENT_SECONDS = 0.3
@@ -227,11 +229,11 @@ class SharedCommits:
                 raise _Missed(missed)
 
     async def _added(self, connection: Any, sql: str, rows: list[tuple[object, ...]]) -> int | None:
-        """Adds many rows by one statement; how many it added. None where they are few, or the text is no plain insert.
+        """Adds many rows by one statement; how many it added. None where it is not done so: few, large, another text.
 
-        Many statements, even pipelined, cost four times as much at both ends, and more where the table has partitions.
+        Each statement, though pipelined, costs its start at both ends, and more where the table has partitions.
         """
-        if len(rows) < FEW or not takes_many(sql):
+        if len(rows) < FEW or not takes_many(sql) or _size(rows) > MUCH:
             return None
         if (types := self._types.get(sql)) is None:
             statement = await connection.prepare(sql)
@@ -259,6 +261,11 @@ class SharedCommits:
 def _row_key(params: tuple[object, ...]) -> tuple[str, ...]:
     """Rows are named by their text's first two parameters: tenant and id."""
     return tuple(repr(value) for value in params[:2])
+
+
+def _size(rows: list[tuple[object, ...]]) -> int:
+    """Of the bytes among the values, which alone may be large."""
+    return sum(len(value) for params in rows for value in params if isinstance(value, bytes))
 
 
 def _end_all(group: list[_Waiting], failure: BaseException | None = None) -> None:
