@@ -185,8 +185,10 @@ async def test_many_rows_of_one_table_are_all_written(db: Database, count: int) 
 
 async def test_many_large_rows_are_all_written(db: Database) -> None:
     large = [(f"notice {number}", number, b"h%d" % number, b"x" * 900_000) for number in range(6)]
-    columns = "id, received_at, body_hash, body, status, due_at"
-    add = f"INSERT INTO notification ({columns}) VALUES ($1, $2, $3, $4, 'kept', $2)"
+    add = (
+        "INSERT INTO notification (id, received_at, body_hash, body, status, due_at) "
+        "VALUES ($1, $2, $3, $4, 'kept', $2)"
+    )
     async with db.transaction() as tx:
         tx.add_each(add, large)
     found = await db.read("SELECT received_at, due_at, body FROM notification WHERE status = 'kept' ORDER BY id")
