@@ -15,6 +15,8 @@ import uvicorn
 
 from setuplinks.core.embedded_server import EmbeddedServer
 
+KEEP_ALIVE_SECONDS = 75  # longer than any client keeps a connection, or a POST meets one that is just being closed
+
 
 @dataclass(frozen=True)
 class Certificate:
@@ -42,6 +44,7 @@ async def serving(app: Any, place: socket.socket, tls: Certificate | None = None
     """
     config = uvicorn.Config(
         app, lifespan="auto", ws="none", log_config=None, access_log=False, timeout_graceful_shutdown=2,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         ssl_certfile=str(tls.certificate) if tls else None, ssl_keyfile=str(tls.key) if tls else None,
     )  # fmt: skip
     async with EmbeddedServer(config).running(place):

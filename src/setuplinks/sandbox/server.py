@@ -36,6 +36,7 @@ from setuplinks.sandbox.telling import Teller
 from setuplinks.sandbox.world import World
 
 GRAPH_METHODS = ["GET", "POST", "DELETE"]
+KEEP_ALIVE_SECONDS = 75  # longer than any client keeps a connection, or a POST meets one that is just being closed
 
 
 def create_app(config: SandboxConfig) -> Starlette:
@@ -129,6 +130,7 @@ def _config(app: Starlette) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=2,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 
 
