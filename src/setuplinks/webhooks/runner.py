@@ -30,10 +30,10 @@ SLOTS = 512
 """Tries under way in one process: sixteen times what one endpoint may take of them."""
 ENDPOINTS_AT_ONCE = 64
 PACE, SLOW_PACE = 0.005, 0.02
-"""Seconds between two looks for work while many tries are about to end. A claim of many costs hardly more than a claim
+"""Seconds between two looks for work while tries are about to end. A claim of many costs hardly more than a claim
 of one: after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
-MANY, FULL = 16, 240
-"""Tries that are about to end: from so many on looks keep apart; from so many on there is no hurry to take more."""
+FULL = 240
+"""Tries that are about to end: from so many on there is no hurry to take more."""
 SLICE = 1_000
 """Deliveries of a deleted endpoint that are ended by one statement."""
 TRIES = 3
@@ -118,7 +118,7 @@ class DeliveryRunner:
         """Lets some tries end before more are taken."""
         for pace in (PACE, SLOW_PACE):
             left = self._looked_at + pace - time.monotonic()
-            if left > 0 and self._places.fresh >= MANY:
+            if left > 0 and self._places.fresh:
                 await asyncio.sleep(left)
             if self._woken or self._places.fresh <= FULL:
                 break
