@@ -29,11 +29,9 @@ LEASE = 30 * SECOND
 SLOTS = 512
 """Tries under way in one process: sixteen times what one endpoint may take of them."""
 ENDPOINTS_AT_ONCE = 64
-PACE, SLOW_PACE = 0.005, 0.02
-"""Seconds between two looks for work while tries are about to end. A claim of many costs hardly more than a claim
-of one: after a wake-up, or with many places free, the shorter; else the longer. The first look never waits."""
-FULL = 240
-"""Tries that are about to end: from so many on there is no hurry to take more."""
+PACE = 0.005
+"""Seconds between two looks for work while tries are about to end: a claim of many costs hardly more than a claim of
+one. The first look never waits."""
 SLICE = 1_000
 """Deliveries of a deleted endpoint that are ended by one statement."""
 TRIES = 3
@@ -64,7 +62,7 @@ class DeliveryRunner:
         self._places = Places(slots, time.monotonic)
         self._running: set[asyncio.Task[None]] = set()
         self._done = 0
-        self._woken = self._listening = False
+        self._listening = False
         self._stirred = asyncio.Event()
         self._looked_at = 0.0
 
@@ -76,10 +74,9 @@ class DeliveryRunner:
         """
         if not self._listening:
             self._listening = True
-            await self._db.listen(self.channel, self._wake)
+            await self._db.listen(self.channel, self._stirred.set)
         while True:
             await self._keep_pace()
-            self._woken = False
             self._stirred.clear()
             await self._take_what_is_due()
             if self._done:
@@ -104,10 +101,6 @@ class DeliveryRunner:
         while self._running:
             await asyncio.wait(self._running)
 
-    def _wake(self) -> None:
-        self._woken = True
-        self._stirred.set()
-
     async def _wait(self) -> None:
         """Until there is something new, or a try has ended."""
         with suppress(TimeoutError):
@@ -116,12 +109,9 @@ class DeliveryRunner:
 
     async def _keep_pace(self) -> None:
         """Lets some tries end before more are taken."""
-        for pace in (PACE, SLOW_PACE):
-            left = self._looked_at + pace - time.monotonic()
-            if left > 0 and self._places.fresh:
-                await asyncio.sleep(left)
-            if self._woken or self._places.fresh <= FULL:
-                break
+        left = self._looked_at + PACE - time.monotonic()
+        if left > 0 and self._places.fresh:
+            await asyncio.sleep(left)
         self._looked_at = time.monotonic()
 
     async def _take_what_is_due(self) -> None:
