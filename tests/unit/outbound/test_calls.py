@@ -221,6 +221,20 @@ async def test_a_connection_that_was_idle_for_long_is_not_used() -> None:
         free.close()
 
 
+async def test_a_connection_that_is_old_serves_no_more() -> None:
+    loop = asyncio.get_running_loop()
+    async with raw_server(Server(OK, OK)) as port:
+        free = Connections(age_seconds=0)
+        connection = Watched(loop)
+        await loop.create_connection(lambda: connection, "127.0.0.1", port)
+        await connection.call(b"POST / HTTP/1.1\r\n\r\n", keep=10, whole=False, until=loop.time() + 15)
+        assert connection.usable()
+        free.give("there", connection)
+        await asyncio.wait_for(connection.lost.wait(), 60)
+        assert free.take("there") is None
+        free.close()
+
+
 @pytest.mark.parametrize("header", [{"x-mine": "a\r\nx-evil: b"}, {"x-mine": "a\n"}, {"x\r": "a"}, {"x-mine": "\0"}])
 async def test_a_header_stays_in_its_line_or_nothing_is_sent(header: dict[str, str]) -> None:
     server = Server(OK)

@@ -18,6 +18,8 @@ READ_OUT = 64 * 1024
 """Bytes of an answer that are read, kept or not, so that the connection can be used again."""
 IDLE_SECONDS = 4.0
 """Most servers close an idle connection after 5: a reuse must not race that."""
+AGE_SECONDS = 60.0
+"""A name may lead elsewhere by now: however busy, no connection serves for longer."""
 
 
 class Broken(ConnectionError):
@@ -47,7 +49,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_count", "_headers", "_heard", "_hurried", "_keep", "_kept", "_loop", "_parser", "_status", "_timer",
-        "_transport", "_until", "_waiter", "_whole", "free", "idle_since", "peer",
+        "_transport", "_until", "_waiter", "_whole", "free", "idle_since", "opened_at", "peer",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -62,7 +64,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.peer: str | None = None
         self.free = False
-        self.idle_since = 0.0
+        self.opened_at = self.idle_since = loop.time()
 
     # -- the caller's side ---------------------------------------------------------------------------------------------
     async def call(self, request: bytes, *, keep: int, whole: bool, until: float) -> Reply:
@@ -217,8 +219,8 @@ class Connection(asyncio.Protocol):
 class Connections:
     """Those that are free, by where they lead; the one that was used last is used first."""
 
-    def __init__(self, *, idle_seconds: float = IDLE_SECONDS) -> None:
-        self._idle_seconds = idle_seconds
+    def __init__(self, *, idle_seconds: float = IDLE_SECONDS, age_seconds: float = AGE_SECONDS) -> None:
+        self._idle_seconds, self._age_seconds = idle_seconds, age_seconds
         self._free: dict[Hashable, list[Connection]] = {}
         self._sweep: asyncio.TimerHandle | None = None
 
@@ -238,6 +240,9 @@ class Connections:
             return
         loop = asyncio.get_running_loop()
         connection.idle_since = loop.time()
+        if connection.idle_since - connection.opened_at >= self._age_seconds:
+            connection.abort()
+            return
         self._free.setdefault(place, []).append(connection)
         if self._sweep is None:
             self._sweep = loop.call_later(self._idle_seconds, self._drop_idle, loop)
