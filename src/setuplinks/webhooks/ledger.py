@@ -8,7 +8,7 @@ is weighed. It does not own sending.
 import asyncio
 import logging
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -128,8 +128,11 @@ class Ledger:
         counts = Counter(one.parcel.key for one in results)
         for key in sorted(counts, key=locking_order):
             tx.add(store.STATE_WELL, *key, int(key in ordered), now, counts[key], PROVEN, MOST_AT_ONCE)
-        for result in results:
-            tx.add(*_ended(result, None, now))
+        alike: defaultdict[tuple[int, int, int | None], list[str]] = defaultdict(list)
+        for one in results:
+            alike[one.parcel.tenant_id, one.parcel.attempt, one.http_status].append(one.parcel.delivery_id)
+        for which, ids in alike.items():
+            tx.add(store.DELIVERED_BY_DIALECT[self._db.dialect], *which, now, self._db.listed(sorted(ids)))
         for result in results:
             tx.add(*_logged(result))
 

@@ -216,6 +216,16 @@ RESULT = (
     "UPDATE delivery SET status = $4, due_at = $5, lease_until = NULL, ended_at = $6, last_status = $7, "
     "last_error = $8 WHERE tenant_id = $1 AND id = $2 AND attempts = $3 AND status = 'pending'"
 )
+# The same for many of one tenant that were delivered by the same number of try with the same answer. $1 tenant, $2 the
+# number, $3 the answer's status, $4 when, $5 their ids as one parameter.
+_DELIVERED = (
+    "UPDATE delivery SET status = 'delivered', due_at = NULL, lease_until = NULL, ended_at = $4, last_status = $3, "
+    "last_error = NULL WHERE tenant_id = $1 AND attempts = $2 AND status = 'pending' AND id "
+)
+DELIVERED_BY_DIALECT = {
+    "sqlite": _DELIVERED + "IN (SELECT value FROM json_each($5))",  # noqa: S608 - constants of this module
+    "postgres": _DELIVERED + "= ANY($5)",
+}
 SEND_AGAIN = (
     "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
     "WHERE tenant_id = $1 AND id = $2 AND attempts = $4 AND status = $5 AND lease_until IS NULL"
