@@ -214,9 +214,10 @@ settled AS (
     ) AS aim WHERE s.tenant_id = $1 AND s.endpoint_id = $2
 )
 SELECT taken.*, (SELECT version FROM held) AS version,
-    coalesce((SELECT p.sealed {_FROM_OTHERS}), 0) AS sealed,
-    coalesce((SELECT m.body {_FROM_MESSAGES}), (SELECT p.body {_FROM_OTHERS})) AS body
-FROM taken
+    coalesce(found.sealed, 0) AS sealed, found.body
+FROM taken LEFT JOIN LATERAL (
+    SELECT 0 AS sealed, m.body {_FROM_MESSAGES} UNION ALL SELECT p.sealed, p.body {_FROM_OTHERS} LIMIT 1
+) AS found ON true
 """  # noqa: S608 - constants of this module
 TAKE = Claim(sqlite=(_TAKE_SQLITE, _SETTLE_SQLITE), postgres=_TAKE_POSTGRES)
 TAKE_IN_ORDER = Claim(
