@@ -184,6 +184,23 @@ async def test_a_head_without_end_is_no_http() -> None:
     assert answer.failure.words == "the answer is not HTTP"
 
 
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [(b"0\r\n", b"x-%d: " + b"a" * 1000 + b"\r\n"), (b"", b"1;e%d=" + b"a" * 1000 + b"\r\nx\r\n")],
+    ids=["trailers", "extensions"],
+)
+async def test_what_follows_a_body_without_end_is_not_read_without_end(first: bytes, again: bytes) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + first
+    pieces = [head, *(again % number for number in range(1_000))]
+    posted, fetched = Taken(), Taken()
+    reply = await fed(pieces, taken=posted)
+    assert isinstance(reply, Reply)
+    assert (reply.status, reply.whole) == (200, False)
+    assert set(reply.headers) == {"transfer-encoding"}
+    await fed(pieces, whole=True, taken=fetched)
+    assert max(posted.size, fetched.size) < 300_000, "of a megabyte"
+
+
 async def test_who_goes_away_takes_the_connection_along() -> None:
     silent = asyncio.Event()
 
@@ -304,8 +321,15 @@ class Fed(asyncio.Transport):
         return 0
 
 
-async def fed(pieces: list[bytes], *, whole: bool = False) -> Reply | Broken:
+class Taken:
+    """How many bytes a connection took before it ended."""
+
+    size = 0
+
+
+async def fed(pieces: list[bytes], *, whole: bool = False, taken: Taken | None = None) -> Reply | Broken:
     """What a call makes of these pieces, and the end of the connection after them."""
+    taken = taken or Taken()
     loop = asyncio.get_running_loop()
     connection, transport = Connection(loop), Fed()
     connection.connection_made(transport)
@@ -314,6 +338,7 @@ async def fed(pieces: list[bytes], *, whole: bool = False) -> Reply | Broken:
     for piece in pieces:
         if connection.open():
             connection.data_received(piece)
+            taken.size += len(piece)
     connection.connection_lost(None)
     try:
         return await task

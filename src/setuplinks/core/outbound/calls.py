@@ -133,8 +133,9 @@ class Connection(asyncio.Protocol):
                 self._fail(Broken("the answer is not HTTP", repr(error)))
         if self._waiter is None:
             return
-        if not self._status and self._heard > LONGEST_HEAD:
-            self._fail(Broken("the answer is not HTTP", f"a head longer than {LONGEST_HEAD} bytes"))
+        if self._heard > LONGEST_HEAD + (2 * max(self._keep, READ_OUT) if self._status else 0):
+            # An endless head; or, behind the status, chunks of nothing, their extensions and trailers without end.
+            self._too_much()
         elif self._status and not self._whole and not self._hurried:
             self._hurried = True
             self._hurry()
@@ -159,7 +160,9 @@ class Connection(asyncio.Protocol):
             self.abort()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header."""
+        """One header; trailers behind a body are nobody's."""
+        if self._status:
+            return
         self._headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
@@ -189,6 +192,12 @@ class Connection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------------------------------
     def _has_length(self) -> bool:
         return "content-length" in self._headers or "transfer-encoding" in self._headers
+
+    def _too_much(self) -> None:
+        if self._status and not self._whole:
+            self._finish(whole=False)
+        else:
+            self._fail(Broken("the answer is not HTTP", f"{self._heard} bytes and no end"))
 
     def _hurry(self) -> None:
         if self._timer is not None:
