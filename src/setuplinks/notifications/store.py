@@ -7,6 +7,7 @@ Owns these four tables; nothing else touches them. They belong to the installati
 from collections.abc import Iterable
 
 from setuplinks.core.db.database import Claim
+from setuplinks.core.db.text import among
 from setuplinks.core.db.unit import Unit
 
 # -- raw notifications -----------------------------------------------------------------------------------------------
@@ -50,14 +51,11 @@ END_WITH = (
     "body = $6 WHERE id = $1 AND tries = $2"
 )
 # Many whose first try has told all: $1 their ids as one parameter, $2 when, $3 the empty body.
-_END_TOLD = (
+END_TOLD_BY_DIALECT = among(
     "UPDATE notification SET status = 'handled', handled_at = $2, last_error = NULL, due_at = NULL, "
-    "lease_until = NULL, body = $3 WHERE tries = 1 AND id "
+    "lease_until = NULL, body = $3 WHERE tries = 1 AND id {among}",
+    1,
 )
-END_TOLD_BY_DIALECT = {
-    "sqlite": _END_TOLD + "IN (SELECT value FROM json_each($1))",  # noqa: S608 - constants of this module
-    "postgres": _END_TOLD + "= ANY($1)",
-}
 AGAIN_WITH = (
     "UPDATE notification SET due_at = $3, last_error = $4, lease_until = NULL, tries = $5, body = $6 "
     "WHERE id = $1 AND tries = $2"

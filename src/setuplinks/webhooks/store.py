@@ -3,6 +3,7 @@
 Owns texts that serve both databases; taking work, where they differ, is in `claims`. No rule stands here.
 """
 
+from setuplinks.core.db.text import among
 from setuplinks.core.db.unit import Unit
 
 # -- endpoints -------------------------------------------------------------------------------------------------------
@@ -17,11 +18,7 @@ LISTENERS = (
     "WHERE tenant_id = $1 AND (status = 'enabled' OR format = 'meta') AND deleted_at IS NULL ORDER BY id"
 )
 # $1 tenants, as one parameter.
-_LISTENERS = LISTENERS.replace("SELECT id", "SELECT tenant_id, id")
-LISTENERS_BY_DIALECT = {
-    "sqlite": _LISTENERS.replace("= $1", "IN (SELECT value FROM json_each($1))"),
-    "postgres": _LISTENERS.replace("= $1", "= ANY($1)"),
-}
+LISTENERS_BY_DIALECT = among(LISTENERS.replace("SELECT id", "SELECT tenant_id, id").replace("= $1", "{among}"), 1)
 ENDPOINT = f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"  # noqa: S608
 ENDPOINTS = (
     f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND deleted_at IS NULL "  # noqa: S608
@@ -218,14 +215,11 @@ RESULT = (
 )
 # The same for many of one tenant that were delivered by the same number of try with the same answer. $1 tenant, $2 the
 # number, $3 the answer's status, $4 when, $5 their ids as one parameter.
-_DELIVERED = (
+DELIVERED_BY_DIALECT = among(
     "UPDATE delivery SET status = 'delivered', due_at = NULL, lease_until = NULL, ended_at = $4, last_status = $3, "
-    "last_error = NULL WHERE tenant_id = $1 AND attempts = $2 AND status = 'pending' AND id "
+    "last_error = NULL WHERE tenant_id = $1 AND attempts = $2 AND status = 'pending' AND id {among}",
+    5,
 )
-DELIVERED_BY_DIALECT = {
-    "sqlite": _DELIVERED + "IN (SELECT value FROM json_each($5))",  # noqa: S608 - constants of this module
-    "postgres": _DELIVERED + "= ANY($5)",
-}
 SEND_AGAIN = (
     "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
     "WHERE tenant_id = $1 AND id = $2 AND attempts = $4 AND status = $5 AND lease_until IS NULL"

@@ -8,6 +8,7 @@ from typing import Any
 
 from setuplinks.core.clock import HOUR
 from setuplinks.core.db.database import Claim, Database
+from setuplinks.core.db.text import among
 from setuplinks.core.db.unit import Row, Unit
 from setuplinks.whatsapp.expiry import FIRST_WORD
 from setuplinks.whatsapp.models import NumberMoved, NumberTaken, PhoneNumber, Waba
@@ -44,16 +45,13 @@ _HELD = _NUMBER + "JOIN connected_number h ON h.tenant_id = p.tenant_id AND h.ph
 HELD_NUMBER = _HELD + "WHERE h.meta_phone_number_id = $1"
 HELD_BY_DISPLAY = _HELD + "WHERE p.display_phone_number_normalized = $1 ORDER BY p.id LIMIT 2"
 # $1 Meta's ids of numbers, as one parameter; the columns of a `notifications.owners.Holder`.
-_HOLDERS = (
+HOLDERS_BY_DIALECT = among(
     "SELECT h.tenant_id, p.customer_id, c.external_id, p.waba_id, p.meta_waba_id, p.id, h.meta_phone_number_id "
     "FROM connected_number h JOIN phone_number p ON p.tenant_id = h.tenant_id AND p.id = h.phone_id "
     "JOIN customer c ON c.tenant_id = p.tenant_id AND c.id = p.customer_id AND c.deleted_at IS NULL "
-    "WHERE h.meta_phone_number_id "
+    "WHERE h.meta_phone_number_id {among}",
+    1,
 )
-HOLDERS_BY_DIALECT = {
-    "sqlite": _HOLDERS + "IN (SELECT value FROM json_each($1))",  # noqa: S608 - constants of this module
-    "postgres": _HOLDERS + "= ANY($1)",
-}
 WABAS_OF_META = "SELECT * FROM waba WHERE meta_waba_id = $1 AND status <> 'deleted' ORDER BY tenant_id, id"
 WABA_TIMES = (
     "SELECT w.account_event_at, c.obtained_at FROM waba w "

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from setuplinks.core.outbound.calls import READ_OUT, Broken, Connection, Connections, Reply
-from setuplinks.core.outbound.client import Outbound
+from setuplinks.core.outbound.client import Answer, Outbound
 from setuplinks.core.outbound.failures import FailureKind
 from tests.unit.outbound.test_outbound import LOOPBACK, client, post, raw_server, saying
 
@@ -100,25 +100,20 @@ async def test_answers_of_every_shape_are_read(said: bytes) -> None:
     assert server.connections == 1
 
 
-async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
-    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\nall of it")
-
-    async with client() as outbound, raw_server(closing) as port:
+async def posted_and_fetched(said: bytes) -> tuple[Answer, Answer]:
+    """What a webhook and a file get from a server that says this and closes."""
+    async with client() as outbound, raw_server(saying(said)) as port:
         posted = await post(outbound, f"http://127.0.0.1:{port}/", b"")
-        fetched = await outbound.fetch(f"http://127.0.0.1:{port}/", 100)
+        return posted, await outbound.fetch(f"http://127.0.0.1:{port}/", 100)
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection() -> None:
+    posted, fetched = await posted_and_fetched(b"HTTP/1.1 200 OK\r\n\r\nall of it")
     assert [(one.status, one.body) for one in (posted, fetched)] == [(200, b"all of it")] * 2
 
 
 async def test_a_body_that_breaks_off_leaves_a_webhook_its_status_and_a_file_nothing() -> None:
-    async def breaking(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-
-    async with client() as outbound, raw_server(breaking) as port:
-        posted = await post(outbound, f"http://127.0.0.1:{port}/", b"")
-        fetched = await outbound.fetch(f"http://127.0.0.1:{port}/", 100)
+    posted, fetched = await posted_and_fetched(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
     assert (posted.status, posted.body) == (200, b"half")
     assert fetched.failure is not None
     assert (fetched.status, fetched.failure.kind) == (None, FailureKind.BROKEN)

@@ -43,6 +43,14 @@ def numbered(sql: str) -> str:
     return f"{sql} RETURNING CAST(${placeholders(sql) + 1} AS INTEGER)"
 
 
+def among(sql: str, number: int) -> dict[str, str]:
+    """The text by dialect; its `{among}` says "is one of" the values of `$number`, which `Database.listed` made."""
+    return {
+        "sqlite": sql.replace("{among}", f"IN (SELECT value FROM json_each(${number}))"),  # noqa: S608 - a number
+        "postgres": sql.replace("{among}", f"= ANY(${number})"),
+    }
+
+
 @cache
 def of_rows(sql: str, count: int) -> str | None:
     """An `INSERT … VALUES (…)` for so many rows, their parameters one row after the other; None for any other text.
