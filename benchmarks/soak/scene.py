@@ -28,7 +28,7 @@ SOON = 5.0  # what is due so soon is waited for
 # What waits for a time, table by table: all of it comes nearer when time passes.
 WAITING = {
     "provisioning": ("due_at", "lease_until"), "delivery": ("due_at", "lease_until"),
-    "endpoint_state": ("next_due", "lease_until", "breaker_until"), "phone_number": ("due_at", "lease_until"),
+    "endpoint_state": ("next_due", "breaker_until"), "phone_number": ("due_at", "lease_until"),
     "offboarding": ("due_at", "lease_until"), "notification": ("due_at", "lease_until"),
 }  # fmt: skip
 

@@ -294,7 +294,6 @@ endpoint_state = _table(
     _num("tenant_id"), _num("endpoint_id"), _num("next_due", null=True), _num("parked", 0), _num("in_flight", 0),
     _num("at_once", 4), _real("tokens", null=True), _num("tokens_at", null=True), _num("failures", 0),
     _num("failing_since", null=True), _num("breaker_until", null=True), _num("breaker_step", 0),
-    _num("lease_until", null=True),
     Index("endpoint_state_due", "next_due"),
 )  # fmt: skip
 event = _daily(
@@ -318,8 +317,11 @@ delivery = _table(
     _num("attempts", 0), _num("due_at", null=True), _num("lease_until", null=True), _num("created_at"),
     _num("ended_at", null=True), _num("last_status", null=True), _text("last_error", null=True), _num("manual", 0),
     _num("lane", null=True),
-    Index("delivery_id", "id", unique=True),
-    Index("delivery_due", "tenant_id", "endpoint_id", "due_at"),
+    # What has ended stands in none of these: a delivery is written three times, and most of them have ended.
+    Index(
+        "delivery_due", "tenant_id", "endpoint_id", "due_at",
+        sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL"),
+    ),
     # Only deliveries that keep an order and wait stand in it: all others cost nothing, and the first is at its head.
     Index(
         "delivery_lane", "tenant_id", "endpoint_id", "lane", "id",
@@ -347,7 +349,10 @@ notification = _table(
     _num("due_at", null=True), _num("lease_until", null=True), _num("tries", 0), _num("handled_at", null=True),
     _text("last_error", null=True),
     Index("notification_hash", "body_hash", "received_at"),
-    Index("notification_due", "due_at"),
+    Index(
+        "notification_due", "due_at",
+        sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )  # fmt: skip
 notification_item = _table(
     "notification_item", "tenant_id hash",

@@ -5,10 +5,12 @@ is left to `routing`, one notification after the other, and so is everything whe
 the others a moment.
 """
 
+import asyncio
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from setuplinks.core.bursts import unhurried
 from setuplinks.core.clock import Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.errors import DatabaseBusy
@@ -26,6 +28,9 @@ LARGEST = 20_000  # bytes
 MOST_ITEMS = 32
 TOGETHER = 64
 """Notifications that share a unit: their rows are made without a pause, and others wait for the loop."""
+
+AT_ONCE = 2
+"""Units under way; more would wait for each other at the endpoints' rows."""
 
 log = logging.getLogger("setuplinks.notifications")
 
@@ -47,16 +52,27 @@ class Messages:
     async def tell(self, rows: Sequence[Row]) -> list[Row]:
         """Tells and ends what is plain; gives the others, in their order. Raises Unavailable; some may be told."""
         begun = self._clock.now()
-        plain = [(row, found) for row in rows if (found := _plain(row)) is not None]
+        plain = [(row, found) async for row in unhurried(rows) if (found := _plain(row)) is not None]
         if not plain:
             return list(rows)
         holders = await self._owners.holders({number for _, found in plain for number, _ in found})
         audiences = await self._events.load_each({one.tenant_id for one in holders.values()})
-        ready = [one for row, found in plain if (one := self._ready(row, found, holders, audiences)) is not None]
+        ready = [
+            one
+            async for row, found in unhurried(plain)
+            if (one := self._ready(row, found, holders, audiences)) is not None
+        ]
+        # Where an order is kept they are recorded in Meta's order; else nobody waits for another's commit.
+        at_once = 1 if any(one.keeps_order for one in audiences.values()) else AT_ONCE
         done: set[str] = set()
-        for together in _slices(ready):
-            if await self._written(together, begun):
-                done.update(one.row["id"] for one in together)
+        gate = asyncio.Semaphore(at_once)
+
+        async def write(together: list[_Ready]) -> None:
+            async with gate:
+                if await self._written(together, begun):
+                    done.update(one.row["id"] for one in together)
+
+        await asyncio.gather(*(write(together) for together in _slices(ready)))
         return [row for row in rows if row["id"] not in done]
 
     def _ready(

@@ -17,8 +17,10 @@ from setuplinks.core.db.database import Claim
 # whose claim was undone is fenced off, and what was delivered would be sent again.)
 _UNSYNCED = "unsynced AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true) AS done)"
 
-ORDERED, DELETED = 1, -1
-"""PARK's `kind` of an endpoint where an order is kept, and of one that is gone; else 0."""
+PLAIN, ORDERED, METERED, DELETED = 0, 1, 2, -1
+"""PARK's `kind` of an endpoint: with nothing special, with an order kept, with a rate limit alone, and gone."""
+_KIND = f"""CASE WHEN e.deleted_at IS NOT NULL THEN {DELETED} WHEN e.ordered = 1 THEN {ORDERED}
+        WHEN e.rate_limit IS NOT NULL THEN {METERED} ELSE {PLAIN} END"""
 
 # $1 now, $2 the parked value, $3 how many endpoints, $4 the least `at_once`, and whom this process has no place for
 # now, as lists in JSON: $5 tenants, $6 endpoints
@@ -28,7 +30,7 @@ UPDATE endpoint_state SET next_due = $2, parked = 1 WHERE (tenant_id, endpoint_i
     AND tenant_id NOT IN (SELECT value FROM json_each($5)) AND endpoint_id NOT IN (SELECT value FROM json_each($6))
     ORDER BY next_due LIMIT $3
 ) RETURNING tenant_id, endpoint_id, at_once, (
-    SELECT CASE WHEN deleted_at IS NULL THEN ordered ELSE {DELETED} END FROM webhook_endpoint e
+    SELECT {_KIND} FROM webhook_endpoint e
     WHERE e.tenant_id = endpoint_state.tenant_id AND e.id = endpoint_state.endpoint_id
 ) AS kind
 """  # noqa: S608 - constants of this module
@@ -43,7 +45,7 @@ due AS (
 UPDATE endpoint_state s SET next_due = $2, parked = 1 FROM due, unsynced
 WHERE s.tenant_id = due.tenant_id AND s.endpoint_id = due.endpoint_id
 RETURNING s.tenant_id, s.endpoint_id, s.at_once, (
-    SELECT CASE WHEN e.deleted_at IS NULL THEN e.ordered ELSE {DELETED} END FROM webhook_endpoint e
+    SELECT {_KIND} FROM webhook_endpoint e
     WHERE e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
 ) AS kind
 """  # noqa: S608 - constants of this module
@@ -74,21 +76,28 @@ _IN_ORDER = f"""d.tenant_id = $1 AND d.status = 'pending' AND d.id IN (
     ) AS eldest WHERE eldest.lane IS NULL
 )"""  # noqa: S608 - constants of this module
 
-_NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
+NOW_SQLITE = "CAST((julianday('now') - 2440587.5) * 86400000.0 AS INTEGER) * 1000"
 _BUSY_SQLITE = f"""(
     SELECT count(*) FROM delivery WHERE tenant_id = $1 AND endpoint_id = $2 AND status = 'pending'
-    AND due_at > $3 AND due_at <= $3 + 2 * $5 AND lease_until > {_NOW_SQLITE}
+    AND due_at > $3 AND due_at <= $3 + 2 * $5 AND lease_until > {NOW_SQLITE}
 )"""  # noqa: S608 - constants of this module
 _ENDPOINT_SQLITE = """
     FROM endpoint_state s JOIN webhook_endpoint e ON e.tenant_id = s.tenant_id AND e.id = s.endpoint_id
     WHERE s.tenant_id = $1 AND s.endpoint_id = $2
 """
 # The casts: a column in RETURNING has no type for SQLite, and a comparison with it would pass over the index.
+PAYLOAD_SQLITE = """coalesce(
+        (SELECT sealed FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = CAST(delivery.event_id AS TEXT)), 0
+    ) AS sealed,
+    coalesce(
+        (SELECT body FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = CAST(delivery.event_id AS TEXT)),
+        (SELECT body FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = CAST(delivery.event_id AS TEXT))
+    ) AS body"""
 _TAKE_SQLITE = f"""
-UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {_NOW_SQLITE} + $5
+UPDATE delivery SET attempts = attempts + 1, due_at = $3 + $5, lease_until = {NOW_SQLITE} + $5
 WHERE tenant_id = $1 AND id IN (
     SELECT id FROM delivery d WHERE {_WAITING} AND due_at <= $3
-    AND (lease_until IS NULL OR lease_until <= {_NOW_SQLITE}) ORDER BY due_at LIMIT (
+    AND (lease_until IS NULL OR lease_until <= {NOW_SQLITE}) ORDER BY due_at LIMIT (
         SELECT CASE
             WHEN e.status <> 'enabled' OR e.deleted_at IS NOT NULL THEN 0
             WHEN s.breaker_until IS NULL THEN max(0, min(s.at_once - {_BUSY_SQLITE}, $6,
@@ -99,13 +108,7 @@ WHERE tenant_id = $1 AND id IN (
     )
 ) RETURNING tenant_id, endpoint_id, id, event_id, event_type, attempts, manual, lane,
     (SELECT version FROM webhook_endpoint e WHERE e.tenant_id = $1 AND e.id = $2) AS version,
-    coalesce(
-        (SELECT sealed FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = CAST(delivery.event_id AS TEXT)), 0
-    ) AS sealed,
-    coalesce(
-        (SELECT body FROM message_payload m WHERE m.tenant_id = $1 AND m.event_id = CAST(delivery.event_id AS TEXT)),
-        (SELECT body FROM event_payload p WHERE p.tenant_id = $1 AND p.event_id = CAST(delivery.event_id AS TEXT))
-    ) AS body
+    {PAYLOAD_SQLITE}
 """  # noqa: S608 - constants of this module
 # changes() is what the statement before has taken. `> 0` and not IS NOT NULL: for that SQLite walks through every null
 # of the index first, one for each delivery that has ended.
@@ -136,7 +139,7 @@ FROM (
 ) AS aim WHERE tenant_id = $1 AND endpoint_id = $2
 """  # noqa: S608 - constants of this module
 
-_NOW_POSTGRES = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+NOW_POSTGRES = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
 # The beginning of an id of some ms from $3.
 _ID_POSTGRES = "overlay(lpad(to_hex(CAST($3 AS bigint) / 1000 + {}), 12, '0') PLACING '-' FROM 9 FOR 0)"
 # Only bodies of young events come with the rows: without the bounds, each TAKE would plan a look into every day of
@@ -151,12 +154,15 @@ _FROM_OTHERS = (
     "FROM event_payload p WHERE p.tenant_id = taken.tenant_id AND p.event_id = taken.event_id "
     f"AND p.event_id {_YOUNG_POSTGRES}"
 )
+FOUND_POSTGRES = f"""LEFT JOIN LATERAL (
+    SELECT 0 AS sealed, m.body {_FROM_MESSAGES} UNION ALL SELECT p.sealed, p.body {_FROM_OTHERS} LIMIT 1
+) AS found ON true"""
 # The tokens that a row with a rate limit has now; least() passes over the null of a row without one, so it is asked.
 # A delivery that somebody else holds (a recovery or a deletion of very many) stays due for the next look: who waited
 # for it would hold up the endpoints that are taken together with this one, and whoever tells of them.
 _TAKE_POSTGRES = f"""
 WITH given AS MATERIALIZED (
-    SELECT {_NOW_POSTGRES} AS db_now, CAST($3 AS bigint) AS now, CAST($3 AS bigint) + CAST($5 AS bigint) AS lease_end,
+    SELECT {NOW_POSTGRES} AS db_now, CAST($3 AS bigint) AS now, CAST($3 AS bigint) + CAST($5 AS bigint) AS lease_end,
         CAST($6 AS bigint) AS most
 ),
 held AS MATERIALIZED (
@@ -215,9 +221,7 @@ settled AS (
 )
 SELECT taken.*, (SELECT version FROM held) AS version,
     coalesce(found.sealed, 0) AS sealed, found.body
-FROM taken LEFT JOIN LATERAL (
-    SELECT 0 AS sealed, m.body {_FROM_MESSAGES} UNION ALL SELECT p.sealed, p.body {_FROM_OTHERS} LIMIT 1
-) AS found ON true
+FROM taken {FOUND_POSTGRES}
 """  # noqa: S608 - constants of this module
 TAKE = Claim(sqlite=(_TAKE_SQLITE, _SETTLE_SQLITE), postgres=_TAKE_POSTGRES)
 TAKE_IN_ORDER = Claim(

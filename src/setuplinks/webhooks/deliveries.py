@@ -126,7 +126,7 @@ class Deliveries:
         """
         endpoint, now = await self._open(tenant_id, endpoint_id, since), self._clock.now()
         since = max(since, endpoint.created_at)
-        again = await self._db.bulk(store.RECOVER, tenant_id, endpoint_id, since, now)
+        again = await self._db.bulk(store.RECOVER, tenant_id, endpoint_id, since, now, before(since))
         _, missed = await self._play(endpoint, Range(since, now + SECOND), again=False)
         detail = {"since": wire.instant(since), "again": again, "missed": missed}
         await self._told(tenant_id, endpoint_id, actor, "webhook_endpoint.recovered", detail)

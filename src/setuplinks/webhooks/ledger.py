@@ -78,7 +78,9 @@ class Ledger:
             return
         self._storing = True
         try:
-            while batch := self._smooth[:TOGETHER]:
+            while self._smooth:
+                await asyncio.sleep(0)  # whoever has ended in the same turn of the loop comes along
+                batch = self._smooth[:TOGETHER]
                 del self._smooth[:TOGETHER]
                 await self._settle(batch, self._record_successes)
         finally:

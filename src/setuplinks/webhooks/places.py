@@ -17,7 +17,7 @@ import msgspec
 
 from setuplinks.core.clock import SECOND
 
-FIRST_AT_ONCE, PROVEN, MOST_AT_ONCE = 4, 8, 32
+FIRST_AT_ONCE, PROVEN, MOST_AT_ONCE = 4, 8, 64
 """Tries under way at one endpoint, over all processes: at first; from where on it is trusted; at most. Each success
 adds one where half of them are in use, failures that drag on halve it, much as TCP does."""
 DRAGS = SECOND
@@ -46,12 +46,12 @@ class Barred:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An endpoint that has something due, and how many it may have at once."""
+    """An endpoint that has something due, how many it may have at once, and PARK's word for its kind."""
 
     tenant_id: int
     endpoint_id: int
     at_once: int
-    ordered: bool = False
+    kind: int = 0
 
     @property
     def key(self) -> tuple[int, int]:

@@ -7,26 +7,29 @@ sends again, with the same `webhook-id`. It does not own the loop between rounds
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 
+from setuplinks.core.bursts import unhurried
 from setuplinks.core.clock import SECOND, Clock
-from setuplinks.core.db.database import Claim, Database
+from setuplinks.core.db.database import Database
 from setuplinks.core.db.errors import DatabaseBusy
 from setuplinks.core.db.unit import Row
 from setuplinks.core.outbound.client import Outbound
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
-from setuplinks.webhooks.claims import DELETED, ORDERED, PARK, TAKE, TAKE_IN_ORDER
+from setuplinks.webhooks.claims import DELETED, METERED, ORDERED, PARK, PLAIN, TAKE, TAKE_IN_ORDER
 from setuplinks.webhooks.ledger import Ledger, locking_order
 from setuplinks.webhooks.models import Parcel, Payload
 from setuplinks.webhooks.places import Candidate, Place, Places
+from setuplinks.webhooks.plain_claims import TAKE_PLAIN
 from setuplinks.webhooks.sender import Destination, Sender
 from setuplinks.webhooks.service import CHANNEL, Events
 
 LEASE = 30 * SECOND
 """Twice the time that one try may take."""
-SLOTS = 512
+SLOTS = 1024
 """Tries under way in one process: sixteen times what one endpoint may take of them."""
 ENDPOINTS_AT_ONCE = 64
 PACE = 0.005
@@ -125,7 +128,7 @@ class DeliveryRunner:
                 return
             await self._end([(row["tenant_id"], row["endpoint_id"]) for row in parked if row["kind"] == DELETED], now)
             due = [
-                Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"], row["kind"] == ORDERED)
+                Candidate(row["tenant_id"], row["endpoint_id"], row["at_once"], row["kind"])
                 for row in parked
                 if row["kind"] != DELETED
             ]
@@ -150,16 +153,8 @@ class DeliveryRunner:
         due.sort(key=lambda one: locking_order(one.key))
         rooms = self._places.rooms(due)
         of = {one.key: one for one in due}
-        rows: list[Row] = []
-        for ordered, claim in ((False, TAKE), (True, TAKE_IN_ORDER)):
-            sets: list[tuple[int, ...]] = [
-                (*one.key, now, now + LEASE, LEASE, room)
-                for one, room in zip(due, rooms, strict=True)
-                if one.ordered is ordered
-            ]
-            if sets:
-                rows += await self._taken(claim, sets)
-        for row in rows:
+        rows = await self._taken(list(zip(due, rooms, strict=True)), now)
+        async for row in unhurried(rows):
             parcel = Parcel(
                 row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
                 row["manual"], row["lane"] or None,
@@ -171,11 +166,18 @@ class DeliveryRunner:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
-    async def _taken(self, claim: Claim, sets: list[tuple[int, ...]]) -> list[Row]:
-        for _ in range(TRIES - 1):
-            with suppress(DatabaseBusy):  # a unit that tells of an endpoint locks in an order of its own
-                return await self._db.claim_each(claim, sets)
-        return await self._db.claim_each(claim, sets)
+    async def _taken(self, due: list[tuple[Candidate, int]], now: int) -> list[Row]:
+        plain = [(*one.key, room) for one, room in due if one.kind == PLAIN]
+        rows: list[Row] = []
+        if plain:
+            tenants, endpoints, rooms = map(self._db.listed, zip(*plain, strict=True))
+            lists = (tenants, endpoints, now, now + LEASE, LEASE, rooms)
+            rows += await _unless_busy(partial(self._db.claim, TAKE_PLAIN, *lists))
+        for kind, claim in ((METERED, TAKE), (ORDERED, TAKE_IN_ORDER)):
+            sets = [(*one.key, now, now + LEASE, LEASE, room) for one, room in due if one.kind == kind]
+            if sets:
+                rows += await _unless_busy(partial(self._db.claim_each, claim, sets))
+        return rows
 
     async def _deliver(
         self, place: Place, parcel: Parcel, payload: Payload | None, destination: Destination | None
@@ -187,3 +189,11 @@ class DeliveryRunner:
         finally:
             self._places.leave(place)
             self._stirred.set()
+
+
+async def _unless_busy(claim: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+    """Again, a few times: a unit that tells of an endpoint locks in an order of its own."""
+    for _ in range(TRIES - 1):
+        with suppress(DatabaseBusy):
+            return await claim()
+    return await claim()

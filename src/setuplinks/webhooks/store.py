@@ -228,10 +228,11 @@ PLAY_AGAIN = (
     "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "
     "WHERE tenant_id = $1 AND id = $2 AND status IN ('failed', 'delivered')"
 )
-# What has failed, and what waits for its next try: whoever asks for it knows that the receiver is there again.
+# What has failed, and what waits for its next try: whoever asks for it knows that the receiver is there again. $5 the
+# least id of the time $3: ended deliveries stand in the primary key alone.
 RECOVER = (
     "UPDATE delivery SET status = 'pending', due_at = $4, ended_at = NULL, lease_until = NULL, manual = attempts "
-    "WHERE tenant_id = $1 AND endpoint_id = $2 AND created_at >= $3 "
+    "WHERE tenant_id = $1 AND endpoint_id = $2 AND created_at >= $3 AND id >= $5 "
     "AND (status = 'failed' OR (status = 'pending' AND lease_until IS NULL AND due_at > $4))"
 )
 # A file has one server: what is leased there when it starts, one that was killed had taken. $1 now

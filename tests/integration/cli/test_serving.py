@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 from pathlib import Path
 
@@ -64,6 +65,19 @@ async def test_ctrl_c_ends_it_as_well(environ: dict[str, str], port: int, tmp_pa
         await program.until_answers(f"http://127.0.0.1:{port}/readyz")
         os.kill(program.pid, signal.SIGINT)
         assert await program.ended() == 0
+
+
+async def test_a_service_may_open_as_many_files_as_the_system_allows(
+    embedded: dict[str, str], port: int, tmp_path: Path
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    try:
+        async with running_program("serve", "--port", str(port), folder=tmp_path, environ=embedded) as program:
+            await program.until_answers(f"http://127.0.0.1:{port}/readyz")
+            assert resource.prlimit(program.pid, resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_workers_apart_do_what_a_service_without_workers_leaves(

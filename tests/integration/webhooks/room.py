@@ -11,8 +11,9 @@ from setuplinks.core.db.database import Database
 from setuplinks.core.db.unit import Row
 from setuplinks.core.outbound.client import Outbound
 from setuplinks.webhooks import api as webhooks_api
-from setuplinks.webhooks.claims import PARK, TAKE
+from setuplinks.webhooks.claims import PARK
 from setuplinks.webhooks.models import EVENT_TYPES
+from setuplinks.webhooks.plain_claims import TAKE_PLAIN
 from setuplinks.webhooks.runner import LEASE, DeliveryRunner
 from setuplinks.webhooks.service import Events
 from tests.integration.tenants.json_api import JsonApi, running_api
@@ -96,8 +97,14 @@ class Room:
 
     async def take(self, endpoint: dict[str, Any], most: int = 100) -> list[Row]:
         """Leases what waits for a parked endpoint, as a process that sends nothing of it."""
+        return await self.take_of_all({endpoint["id"]: most})
+
+    async def take_of_all(self, most: dict[int, int]) -> list[Row]:
+        """The same for several endpoints by one claim: their ids, with the room for each."""
         now = self.clock.now()
-        return await self.db.claim(TAKE, self.tenant_id, endpoint["id"], now, now + LEASE, LEASE, most)
+        tenants, endpoints, rooms = [self.tenant_id] * len(most), list(most), list(most.values())
+        lists = (self.db.listed(tenants), self.db.listed(endpoints), now, now + LEASE, LEASE, self.db.listed(rooms))
+        return await self.db.claim(TAKE_PLAIN, *lists)
 
     async def end_leases(self) -> None:
         """What time does to the leases of a killed process; the database's clock is not in the test's hand."""

@@ -57,7 +57,7 @@ async def test_failures_that_drag_on_halve_what_an_endpoint_may_have_and_quick_o
     room: Room, inbox: Inbox
 ) -> None:
     endpoint = await room.endpoint(inbox.url)
-    await room.db.bulk("UPDATE endpoint_state SET at_once = 32")
+    await room.db.bulk("UPDATE endpoint_state SET at_once = $1", MOST_AT_ONCE)
     for _ in range(2):
         await room.emit()
     await room.park()
@@ -103,7 +103,7 @@ async def test_an_event_that_comes_while_a_claim_looks_is_seen_by_the_next_one(r
 
 async def test_enabling_begins_anew_with_few_at_once(room: Room, inbox: Inbox) -> None:
     endpoint = await room.endpoint(inbox.url)
-    await room.db.bulk("UPDATE endpoint_state SET at_once = 32")
+    await room.db.bulk("UPDATE endpoint_state SET at_once = $1", MOST_AT_ONCE)
     await room.call("POST", f"/admin/webhook-endpoints/{endpoint['id']}/enable")
     assert (await room.state(endpoint))["at_once"] == FIRST_AT_ONCE
 

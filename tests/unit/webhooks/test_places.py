@@ -3,8 +3,7 @@
 import json
 
 from setuplinks.webhooks.places import FIRST_AT_ONCE, MOST_AT_ONCE, PROVEN, Candidate, Places
-
-COUNT = 512
+from setuplinks.webhooks.runner import SLOTS as COUNT
 
 
 class Clock:
@@ -64,7 +63,9 @@ def test_fifty_new_endpoints_of_fifty_tenants_leave_places_to_the_proven() -> No
 
 def test_the_unproven_together_get_half_however_many_they_are() -> None:
     places = Places(COUNT, Clock())
-    taken = sum(fill(places, [new(number, number) for number in range(some, some + 50)]) for some in range(0, 500, 50))
+    taken = sum(
+        fill(places, [new(number, number) for number in range(some, some + 50)]) for some in range(0, COUNT, 50)
+    )
     assert taken == COUNT // 2
     barred = places.barred()
     assert (barred.least_at_once, barred.tenants) == (PROVEN, "[]")
@@ -81,7 +82,7 @@ def test_proven_endpoints_that_hang_are_doubtful_after_a_second() -> None:
     clock.now += 1
     assert places.fresh == 0, "no end of theirs is near"
     assert json.loads(places.barred().endpoints) == list(range(10))
-    assert places.rooms([*hung, proven(90, 90)]) == [0] * 10 + [(COUNT - 320) // 11]
+    assert places.rooms([*hung, proven(90, 90)]) == [0] * 10 + [(COUNT - 10 * MOST_AT_ONCE) // 11]
 
 
 def test_a_place_that_is_left_is_as_if_it_had_never_been_taken() -> None:

@@ -64,6 +64,7 @@ def upgrade() -> None:
     _third_tables()
     _fourth_tables()
     _fifth_tables()
+    _sixth_tables()
 
 
 # fmt: off
@@ -132,12 +133,13 @@ def _second_tables() -> None:
         num("ended_at", null=True), num("last_status", null=True), text("last_error", null=True), num("manual", "0"),
         num("lane", null=True), key("tenant_id", "id"),
     )
-    op.create_index("delivery_due", "delivery", ["tenant_id", "endpoint_id", "due_at"])
+    op.create_index("delivery_due", "delivery",
+        ["tenant_id", "endpoint_id", "due_at"],
+        sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL"))
     op.create_index("delivery_free", "delivery",
         ["tenant_id", "endpoint_id", "due_at"],
         sqlite_where=sa.text("lane = 0 AND status = 'pending'"),
         postgresql_where=sa.text("lane = 0 AND status = 'pending'"))
-    op.create_index("delivery_id", "delivery", ["id"], unique=True)
     op.create_index("delivery_lane", "delivery",
         ["tenant_id", "endpoint_id", "lane", "id"],
         sqlite_where=sa.text("lane IS NOT NULL AND status = 'pending'"),
@@ -146,7 +148,7 @@ def _second_tables() -> None:
         num("tenant_id"), num("endpoint_id"), num("next_due", null=True), num("parked", "0"), num("in_flight", "0"),
         num("at_once", "4"), real("tokens", null=True), num("tokens_at", null=True), num("failures", "0"),
         num("failing_since", null=True), num("breaker_until", null=True), num("breaker_step", "0"),
-        num("lease_until", null=True), key("tenant_id", "endpoint_id"),
+        key("tenant_id", "endpoint_id"),
     )
     op.create_index("endpoint_state_due", "endpoint_state", ["next_due"])
     op.create_table("event",
@@ -174,16 +176,18 @@ def _second_tables() -> None:
         key("tenant_id", "event_id"), postgresql_partition_by="RANGE (event_id)",
     )
     split("message_payload")
+
+
+def _third_tables() -> None:
     op.create_table("notification",
         text("id"), num("received_at"), blob("body_hash"), blob("body"), text("status"), num("due_at", null=True),
         num("lease_until", null=True), num("tries", "0"), num("handled_at", null=True),
         text("last_error", null=True), key("id"),
     )
-    op.create_index("notification_due", "notification", ["due_at"])
+    op.create_index("notification_due", "notification",
+        ["due_at"],
+        sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL"))
     op.create_index("notification_hash", "notification", ["body_hash", "received_at"])
-
-
-def _third_tables() -> None:
     op.create_table("notification_item",
         num("tenant_id"), blob("hash"), text("event_id", null=True), num("created_at"), key("tenant_id", "hash"),
     )
@@ -221,6 +225,9 @@ def _third_tables() -> None:
     op.create_index("pool_number_free", "pool_number", ["status", "expires_at"])
     op.create_index("pool_number_link", "pool_number", ["link_id"], unique=True)
     op.create_index("pool_number_number", "pool_number", ["number"], unique=True)
+
+
+def _fourth_tables() -> None:
     op.create_table("provisioning",
         num("tenant_id"), num("id"), text("link_id"), num("visit_id"), num("customer_id"), text("plan"),
         text("step"), text("status"), num("version", "0"), num("due_at", null=True), num("lease_until", null=True),
@@ -236,9 +243,6 @@ def _third_tables() -> None:
         key("tenant_id", "provisioning_id", "meta_waba_id"),
     )
     op.create_index("provisioning_waba_meta", "provisioning_waba", ["meta_waba_id"])
-
-
-def _fourth_tables() -> None:
     op.create_table("setup_link_slot",
         num("tenant_id"), num("customer_id"), text("purpose"), num("waba_id", "0"), text("link_id", null=True),
         num("version", "0"), key("tenant_id", "customer_id", "purpose", "waba_id"),
@@ -270,6 +274,9 @@ def _fourth_tables() -> None:
         key("tenant_id", "id"),
     )
     op.create_index("visit_link", "visit", ["tenant_id", "link_id"])
+
+
+def _fifth_tables() -> None:
     op.create_table("setup_link",
         num("tenant_id"), text("id"), num("customer_id"), text("purpose"), text("phase"), num("version", "0"),
         blob("secret_hash"), blob("url_secret", null=True), num("expires_at"), num("lapses_at"),
@@ -291,9 +298,6 @@ def _fourth_tables() -> None:
     op.create_index("setup_link_due", "setup_link", ["due_at"])
     op.create_index("setup_link_id", "setup_link", ["id"], unique=True)
     op.create_index("setup_link_list", "setup_link", ["tenant_id", "created_at", "id"])
-
-
-def _fifth_tables() -> None:
     op.create_table("waba",
         num("tenant_id"), num("id"), num("customer_id"), text("meta_waba_id"), text("name", null=True),
         text("currency", null=True), text("timezone_id", null=True), text("business_id", null=True),
@@ -324,6 +328,9 @@ def _fifth_tables() -> None:
     op.create_index("phone_number_list", "phone_number", ["tenant_id", "created_at", "id"])
     op.create_index("phone_number_meta", "phone_number",
         ["tenant_id", "customer_id", "meta_phone_number_id"], unique=True)
+
+
+def _sixth_tables() -> None:
     op.create_table("waba_api_key",
         num("tenant_id"), num("id"), num("customer_id"), num("waba_id"), text("name"), text("prefix"), blob("hash"),
         text("scopes"), text("addresses", "[]"), text("link_id", null=True), text("created_by"),
