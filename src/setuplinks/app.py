@@ -226,15 +226,14 @@ class Application(FastAPI):
         await Starlette.__call__(self, scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """The log around the routes, and problems in words around both."""
+        """The log around the routes, and problems in words around both; before them what logs and answers itself."""
         # Not `redirect_slashes`: its address is made of the Host header, and of http behind a proxy that ends TLS.
         routes = PlainRouter(self.router.routes, redirect_slashes=False, lifespan=self.router.lifespan_context)
         handlers = {key: handler for key, handler in self.exception_handlers.items() if key is not Exception}
         service: Service = self.state.service
         wrapped = ExceptionMiddleware(routes, handlers=handlers)
-        answering = RequestLog(Taking(service.settings, service.db, service.clock, wrapped))
-        rest = ServerErrorMiddleware(answering, handler=self.exception_handlers.get(Exception))
-        return GatewayFirst(service.gateway.calls, rest)
+        rest = ServerErrorMiddleware(RequestLog(wrapped), handler=self.exception_handlers.get(Exception))
+        return GatewayFirst(service.gateway.calls, Taking(service.settings, service.db, service.clock, rest))
 
 
 def create_app(service: Service, *, workers: bool = True) -> FastAPI:

@@ -7,14 +7,19 @@ signature is good. Reading what a notification says is the runner's.
 import hashlib
 import hmac
 import logging
+import time
+from functools import lru_cache
 
+from prometheus_client import Counter, Histogram
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from setuplinks.core import metrics
 from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
+from setuplinks.core.db.unit import Unit
 from setuplinks.core.ids import uuid7
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
@@ -32,8 +37,19 @@ SIGNATURE = SIGNATURE_HEADER.lower().encode()
 log = logging.getLogger("setuplinks.notifications")
 
 
+class Refused(Exception):
+    """This POST is not stored, so Meta sends it again, for seven days."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
+        self.status, self.why = status, why
+
+
 class Taking:
-    """Takes notifications before the other routes: Meta's traffic is the hottest, and needs nothing of theirs."""
+    """Takes notifications before everything else: Meta's traffic is the hottest, and needs nothing of other routes.
+
+    Counts and logs its answers itself, a line for each.
+    """
 
     def __init__(self, settings: Settings, db: Database, clock: Clock, rest: ASGIApp) -> None:
         self._secret = Secret(settings.meta_app_secret.get_secret_value())
@@ -42,31 +58,50 @@ class Taking:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A POST of Meta's, or the rest of the application."""
-        if scope["type"] == "http" and scope["path"] == PATH and scope["method"] == "POST":
-            status, words = await self._take(scope, receive)
-            start, body = (TAKEN, DONE) if status == 200 else _answer(status, words)
-            await send(start)
-            await send(body)
-        else:
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             await self._rest(scope, receive, send)
-
-    async def _take(self, scope: Scope, receive: Receive) -> tuple[int, str]:
-        """Anything but 200 makes Meta send it again, for seven days."""
-        raw = await _whole(receive)
-        if isinstance(raw, tuple):
-            return raw
-        if not body_is_signed(self._secret, raw, _header(scope, SIGNATURE)):
-            act(log, "notification.refused", logging.WARNING, why="signature", bytes=len(raw))
-            return 401, "the signature is not good"
-        now = self._clock.now()
+            return
+        began, size, why, status, start, body = time.perf_counter(), None, None, 200, TAKEN, DONE
         try:
-            async with self._db.transaction() as tx:
-                tx.add(self._add, uuid7(now), now, hashlib.sha256(raw).digest(), raw, now - REPEAT_WITHIN)
-                tx.wake(CHANNEL)
+            raw = await _whole(receive)
+            size = len(raw)
+            await self._take(scope, raw)
+        except Exception as error:
+            refused = error if isinstance(error, Refused) else _crashed()
+            status, why = refused.status, refused.why
+            start, body = _answer(status, why)
+        await send(start)
+        await send(body)
+        took = time.perf_counter() - began
+        count, seconds = _measures(status)
+        count.inc()
+        seconds.observe(took)
+        act(
+            log, "notification.refused" if why else "notification.stored", logging.WARNING if why else logging.INFO,
+            why=why, status=status, bytes=size, duration_ms=round(took * 1000, 2),
+        )  # fmt: skip
+
+    async def _take(self, scope: Scope, raw: bytes) -> None:
+        if not body_is_signed(self._secret, raw, _header(scope, SIGNATURE)):
+            raise Refused(401, "the signature is not good")
+        try:
+            await self._db.unit(self._store, raw, self._clock.now())
         except Problem:
-            return 503, "not stored; send it again"
-        act(log, "notification.stored", bytes=len(raw))
-        return 200, ""
+            raise Refused(503, "not stored; send it again") from None
+
+    async def _store(self, tx: Unit, raw: bytes, now: int) -> None:
+        tx.add(self._add, uuid7(now), now, hashlib.sha256(raw).digest(), raw, now - REPEAT_WITHIN)
+        tx.wake(CHANNEL)
+
+
+@lru_cache(maxsize=16)
+def _measures(status: int) -> tuple[Counter, Histogram]:
+    return metrics.requests.labels("POST", PATH, status), metrics.seconds.labels(PATH)
+
+
+def _crashed() -> Refused:
+    log.exception("notification.crashed")
+    return Refused(500, "a fault of the service; send it again")
 
 
 def notification_routes(settings: Settings) -> list[BaseRoute]:
@@ -84,18 +119,18 @@ def notification_routes(settings: Settings) -> list[BaseRoute]:
     return [Route(PATH, handshake, methods=["GET"])]
 
 
-async def _whole(receive: Receive) -> bytes | tuple[int, str]:
-    """The request's body, or why it is not taken."""
+async def _whole(receive: Receive) -> bytes:
+    """The request's body. Raises Refused."""
     parts: list[bytes] = []
     size, more = 0, True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return 400, "cut off"
+            raise Refused(400, "cut off")
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > LARGEST:
-            return 413, "too large"
+            raise Refused(413, "too large")
         more = message.get("more_body", False)
     return b"".join(parts)
 
