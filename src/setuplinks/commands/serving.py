@@ -10,6 +10,7 @@ import logging
 import resource
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 FINISH_SECONDS = 30  # for requests that are under way; a code's exchange with Meta is the longest of them
 LOOK_FOR_CYCLES_EVERY = (10_000, 20, 20)  # new objects; of the young, of the old
+THREADS_WAIT_SECONDS = 0.000_05
 KEEP_ALIVE_SECONDS = 75  # longer than a balancer's usual 60, so that the balancer closes first
 
 log = logging.getLogger("setuplinks.serve")
@@ -135,6 +137,7 @@ async def serve(settings: Settings, host: str, port: int, *, workers: bool) -> N
                 address = address_of(place)
                 _warn_of_other_port(settings, place)
                 _look_for_cycles_rarely()
+                _let_threads_in_soon()
                 act(
                     log, "serve.ready", address=address, public_url=settings.public_url, database=database_of(settings),
                     workers=workers,
@@ -169,6 +172,11 @@ def _look_for_cycles_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(*LOOK_FOR_CYCLES_EVERY)
+
+
+def _let_threads_in_soon() -> None:
+    """SQLite's writer gives up the interpreter for each statement, and waited up to 5 ms to have it back."""
+    sys.setswitchinterval(THREADS_WAIT_SECONDS)
 
 
 def configure_logs(settings: Settings) -> None:
