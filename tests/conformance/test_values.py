@@ -40,6 +40,29 @@ async def test_null_empty_text_and_empty_bytes_stay_apart(db: Database) -> None:
     assert type(row["wrapped"]) is bytes
 
 
+@pytest.mark.parametrize(
+    "odd", ["", " ", "\x1f", "\x1e", "a\x1eb", "NULL", "{}", "\\N", "日本 🟢", "a,b", '"', "true", None]
+)
+async def test_many_rows_together_come_back_as_they_went(db: Database, odd: str | None) -> None:
+    rows = [
+        (
+            1,
+            number,
+            f"kid {number}" if odd is None else odd,
+            bytes([number, 31, 30, 0]),
+            -number,
+            number if number % 2 else None,
+        )
+        for number in range(1, 9)
+    ]
+    rows[3] = (1, 4, "plain", b"", 2**63 - 1, -(2**63))
+    rows[4] = (1, 5, "a truth", b"", True, False)
+    async with db.transaction() as tx:
+        tx.add_each(INSERT_KEY, rows)
+    found = await db.read("SELECT tenant_id, id, kid, wrapped, created_at, retired_at FROM data_key ORDER BY id")
+    assert [tuple(row) for row in found] == rows
+
+
 async def test_a_double_keeps_every_digit(db: Database) -> None:
     async with db.transaction() as tx:
         tx.add(INSERT_STATE, 1, 1, math.pi)

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import asyncpg
 
 from setuplinks.core.db.errors import DatabaseAway, DatabaseBusy, MissedGuard, OutcomeUnknown
-from setuplinks.core.db.text import numbered, of_lists, takes_many
+from setuplinks.core.db.text import columns, numbered, of_lists, takes_many
 from setuplinks.core.db.unit import Write
 from setuplinks.core.problems import Problem, Unavailable
 
@@ -36,6 +37,9 @@ BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'"
 
 Shape = tuple[tuple[str, bool], ...]
 Acquire = Callable[[], AbstractAsyncContextManager[Any]]
+
+
+_FIRST_TWO = itemgetter(slice(2))
 
 
 class _Missed(Exception):
@@ -206,7 +210,7 @@ class SharedCommits:
             writes = [(index, unit.writes[position]) for position in run for index, unit in enumerate(group)]
             if not guarded:
                 # One order of rows for all groups, so that two of them do not deadlock; the same row keeps its order.
-                rows = sorted((write.params for _, write in writes), key=_row_key)
+                rows = _in_order(sql, [write.params for _, write in writes])
                 if await self._added(connection, sql, rows) is None:
                     await connection.executemany(sql, rows)
                 continue
@@ -238,10 +242,10 @@ class SharedCommits:
         if (types := self._types.get(sql)) is None:
             statement = await connection.prepare(sql)
             types = self._types[sql] = tuple(one.name for one in statement.get_parameters())
-        text = of_lists(sql, types)
-        if text is None:
+        text, lists = of_lists(sql, types), columns(types, rows)
+        if text is None or lists is None:
             return None
-        status: str = await connection.execute(text, *map(list, zip(*rows, strict=True)))
+        status: str = await connection.execute(text, *lists)
         return int(status.rpartition(" ")[2])
 
     async def _commit(self, connection: Any) -> None:
@@ -256,6 +260,13 @@ class SharedCommits:
         if status != "COMMIT":
             # PostgreSQL answers the COMMIT of a failed transaction with a cheerful ROLLBACK.
             raise asyncpg.InFailedSQLTransactionError("the transaction was rolled back")
+
+
+def _in_order(sql: str, rows: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    if takes_many(sql):  # rows that nobody has yet: any order will do that is everybody's
+        with suppress(TypeError):
+            return sorted(rows, key=_FIRST_TWO)
+    return sorted(rows, key=_row_key)
 
 
 def _row_key(params: tuple[object, ...]) -> tuple[str, ...]:

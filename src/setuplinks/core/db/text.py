@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import chain
+from typing import Any
 
 from setuplinks.core.problems import Invalid
 
@@ -15,6 +16,9 @@ SMALLEST = -(2**63)
 LARGEST = 2**63 - 1
 TOGETHER = (64, 16, 4)
 """How many rows one statement takes: few sizes, since each is a text that is prepared and kept."""
+
+_IN_COLUMNS = frozenset({"text", "int8", "bytea"})
+_BETWEEN, _NULL = "\x1f", "\x1e"  # ASCII's separators of units and of records
 
 _PLACEHOLDER = re.compile(r"'(?:[^']|'')*'|\$(\d+)")
 # One row of values, of which there may as well be many: nothing before it and nothing behind it has a parameter.
@@ -70,18 +74,48 @@ def of_rows(sql: str, count: int) -> str | None:
 
 @cache
 def of_lists(sql: str, types: tuple[str, ...]) -> str | None:
-    """The same for any number of rows, on PostgreSQL: each parameter is a list of values.
+    """The same for any number of rows, on PostgreSQL: each parameter is a column, as `columns` gives it.
 
     `types` are those of one row's parameters. None for any other text.
     """
     found = _OF_ROWS.fullmatch(sql)
-    if found is None or not types:
+    if found is None or not types or not _IN_COLUMNS.issuperset(types):
         return None
     values = _PLACEHOLDER.sub(lambda one: f"given.p{one[1]}" if one[1] else one[0], found[2])
-    lists = ", ".join(f"CAST(${number} AS {name}[])" for number, name in enumerate(types, 1))
+    lists = ", ".join(
+        f"CAST(${number} AS bytea[])"
+        if name == "bytea"
+        else f"CAST(string_to_array(${number}, chr({ord(_BETWEEN)}), chr({ord(_NULL)})) AS {name}[])"
+        for number, name in enumerate(types, 1)
+    )
     names = ", ".join(f"p{number}" for number in range(1, len(types) + 1))
     rows = f"SELECT {values[1:-1]} FROM unnest({lists}) AS given ({names})"  # noqa: S608 - a constant text
     return found[1] + rows + found[3]
+
+
+def columns(types: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> list[object] | None:
+    """The parameters of `of_lists`, for at least two rows; None where they are to go row by row.
+
+    Texts and numbers of a column go as one text: the driver looks at each value of a list for another list in it. What
+    holds one of the signs between them goes alone, and what is of a wrong type, so that the driver refuses it.
+    """
+    found: list[object] = []
+    for name, values in zip(types, zip(*rows, strict=True), strict=True):
+        if name == "bytea":
+            found.append(values)
+            continue
+        try:
+            joined = _BETWEEN.join([_NULL if one is None else _written(name, one) for one in values])
+        except TypeError:
+            return None
+        if joined.count(_BETWEEN) != len(values) - 1 or joined.count(_NULL) != values.count(None):
+            return None
+        found.append(joined)
+    return found
+
+
+def _written(name: str, value: Any) -> str:
+    return int.__repr__(value) if name == "int8" else str.__str__(value)  # both refuse other types, str() would not
 
 
 def takes_many(sql: str) -> bool:
