@@ -64,6 +64,11 @@ class Messages:
         ]
         # Where an order is kept they are recorded in Meta's order; else nobody waits for another's commit.
         at_once = 1 if any(one.keeps_order for one in audiences.values()) else AT_ONCE
+        done = await self._written_all(ready, begun, at_once)
+        return [row for row in rows if row["id"] not in done]
+
+    async def _written_all(self, ready: list[_Ready], begun: int, at_once: int) -> set[str]:
+        """The ids of the notifications that are ended. Raises Unavailable once none is under way any more."""
         done: set[str] = set()
         gate = asyncio.Semaphore(at_once)
 
@@ -72,8 +77,10 @@ class Messages:
                 if await self._written(together, begun):
                     done.update(one.row["id"] for one in together)
 
-        await asyncio.gather(*(write(together) for together in _slices(ready)))
-        return [row for row in rows if row["id"] not in done]
+        for end in await asyncio.gather(*(write(one) for one in _slices(ready)), return_exceptions=True):
+            if isinstance(end, BaseException):
+                raise end
+        return done
 
     def _ready(
         self, row: Row, found: list[tuple[str, Change]], holders: dict[str, Holder], audiences: dict[int, Audience]

@@ -229,7 +229,7 @@ PLAY_AGAIN = (
     "WHERE tenant_id = $1 AND id = $2 AND status IN ('failed', 'delivered')"
 )
 # What has failed, and what waits for its next try: whoever asks for it knows that the receiver is there again. $5 the
-# least id of the time $3: ended deliveries stand in the primary key alone.
+# least id of the time $3, so that all that came before is left out by the primary key.
 RECOVER = (
     "UPDATE delivery SET status = 'pending', due_at = $4, ended_at = NULL, lease_until = NULL, manual = attempts "
     "WHERE tenant_id = $1 AND endpoint_id = $2 AND created_at >= $3 AND id >= $5 "

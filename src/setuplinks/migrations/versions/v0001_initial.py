@@ -133,9 +133,7 @@ def _second_tables() -> None:
         num("ended_at", null=True), num("last_status", null=True), text("last_error", null=True), num("manual", "0"),
         num("lane", null=True), key("tenant_id", "id"),
     )
-    op.create_index("delivery_due", "delivery",
-        ["tenant_id", "endpoint_id", "due_at"],
-        sqlite_where=sa.text("due_at IS NOT NULL"), postgresql_where=sa.text("due_at IS NOT NULL"))
+    op.create_index("delivery_due", "delivery", ["tenant_id", "endpoint_id", "due_at"])
     op.create_index("delivery_free", "delivery",
         ["tenant_id", "endpoint_id", "due_at"],
         sqlite_where=sa.text("lane = 0 AND status = 'pending'"),
