@@ -5,7 +5,7 @@ Owns the order and the sizes. Each part has a database of its own, so that none 
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import servers
@@ -93,6 +93,7 @@ class Bench:
         hostile = processes.receiver(self._folder)
         hooks = fairness.hooks(self._port, hostile.port, reserved_port())
         scene = await seeding.made(self._folder / "fair", self._server, hooks)
+        await seeding.deliveries(replace(scene, lines=scene.lines[: fairness.HEALTHY]), SEEDED)
         await seeding.handled(scene, SEEDED)
         await seeding.analysed(scene)
         async with servers.running(hostile, "/told"), self._through(scene, 1) as way:

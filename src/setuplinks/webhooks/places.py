@@ -67,7 +67,7 @@ class Places:
         self._fresh: dict[Place, None] = {}  # in the order in which they were taken
         self._tenants: Counter[int] = Counter()
         self._dragging: Counter[int] = Counter()
-        self._taken = self._doubtful = 0
+        self._taken = self._doubtful = self._trusted = 0
 
     @property
     def free(self) -> int:
@@ -76,9 +76,9 @@ class Places:
 
     @property
     def fresh(self) -> int:
-        """How many are held by tries that may end any moment: those that drag on tell nothing of the next ones."""
+        """How many are held by tries that may end any moment; nobody waits for the doubtful."""
         self._look()
-        return len(self._fresh)
+        return self._trusted
 
     def take(self, whom: Candidate) -> Place:
         """A place for a try that begins now."""
@@ -87,12 +87,14 @@ class Places:
         self._tenants[place.tenant_id] += 1
         self._taken += 1
         self._doubtful += place.doubtful
+        self._trusted += not place.doubtful
         return place
 
     def leave(self, place: Place) -> None:
         """It is free again."""
         self._taken -= 1
         self._doubtful -= place.doubtful
+        self._trusted -= not place.doubtful
         _less(self._tenants, place.tenant_id)
         if place.drags:
             _less(self._dragging, place.endpoint_id)
@@ -134,6 +136,7 @@ class Places:
         while self._fresh and (oldest := next(iter(self._fresh))).since <= late:
             del self._fresh[oldest]
             self._doubtful += not oldest.doubtful
+            self._trusted -= not oldest.doubtful
             oldest.doubtful = oldest.drags = True
             self._dragging[oldest.endpoint_id] += 1
 

@@ -7,7 +7,7 @@ sends again, with the same `webhook-id`. It does not own the loop between rounds
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 
@@ -40,6 +40,9 @@ SLICE = 1_000
 TRIES = 3
 LOOK_AGAIN = 0.5
 """Seconds after which a round that waits for a slow receiver looks for other work."""
+
+
+Take = Callable[[], Awaitable[list[Row]]]
 
 
 class DeliveryRunner:
@@ -153,31 +156,32 @@ class DeliveryRunner:
         due.sort(key=lambda one: locking_order(one.key))
         rooms = self._places.rooms(due)
         of = {one.key: one for one in due}
-        rows = await self._taken(list(zip(due, rooms, strict=True)), now)
-        async for row in unhurried(rows):
-            parcel = Parcel(
-                row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
-                row["manual"], row["lane"] or None,
-            )  # fmt: skip
-            destination = await self._sender.destination(*parcel.key, row["version"])
-            payload = None if row["body"] is None else Payload(bool(row["sealed"]), row["body"])
-            place = self._places.take(of[parcel.key])
-            task = asyncio.create_task(self._deliver(place, parcel, payload, destination))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+        for claim in self._claims(list(zip(due, rooms, strict=True)), now):
+            async for row in unhurried(await _unless_busy(claim)):
+                await self._begin(row, of[row["tenant_id"], row["endpoint_id"]])
 
-    async def _taken(self, due: list[tuple[Candidate, int]], now: int) -> list[Row]:
+    def _claims(self, due: list[tuple[Candidate, int]], now: int) -> Iterator[Take]:
+        """One for all plain endpoints, and one for those with an order or a limit; each when its turn comes."""
         plain = [(*one.key, room) for one, room in due if one.kind == PLAIN]
-        rows: list[Row] = []
         if plain:
             tenants, endpoints, rooms = map(self._db.listed, zip(*plain, strict=True))
-            lists = (tenants, endpoints, now, now + LEASE, LEASE, rooms)
-            rows += await _unless_busy(partial(self._db.claim, TAKE_PLAIN, *lists))
+            yield partial(self._db.claim, TAKE_PLAIN, tenants, endpoints, now, now + LEASE, LEASE, rooms)
         for kind, claim in ((METERED, TAKE), (ORDERED, TAKE_IN_ORDER)):
             sets = [(*one.key, now, now + LEASE, LEASE, room) for one, room in due if one.kind == kind]
             if sets:
-                rows += await _unless_busy(partial(self._db.claim_each, claim, sets))
-        return rows
+                yield partial(self._db.claim_each, claim, sets)
+
+    async def _begin(self, row: Row, whom: Candidate) -> None:
+        parcel = Parcel(
+            row["tenant_id"], row["endpoint_id"], row["id"], row["event_id"], row["event_type"], row["attempts"],
+            row["manual"], row["lane"] or None,
+        )  # fmt: skip
+        destination = await self._sender.destination(*parcel.key, row["version"])
+        payload = None if row["body"] is None else Payload(bool(row["sealed"]), row["body"])
+        place = self._places.take(whom)
+        task = asyncio.create_task(self._deliver(place, parcel, payload, destination))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def _deliver(
         self, place: Place, parcel: Parcel, payload: Payload | None, destination: Destination | None
@@ -191,7 +195,7 @@ class DeliveryRunner:
             self._stirred.set()
 
 
-async def _unless_busy(claim: Callable[[], Awaitable[list[Row]]]) -> list[Row]:
+async def _unless_busy(claim: Take) -> list[Row]:
     """Again, a few times: a unit that tells of an endpoint locks in an order of its own."""
     for _ in range(TRIES - 1):
         with suppress(DatabaseBusy):

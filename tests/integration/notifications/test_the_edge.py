@@ -1,11 +1,13 @@
 """Where notifications come in: the handshake, the signature over the raw bytes, 200 only after the commit."""
 
 import json
+import logging
 
 import aiohttp
 import pytest
 
 from setuplinks.core.clock import MINUTE
+from setuplinks.core.logs import JsonLines
 from tests.support import notices
 from tests.support.sandbox import VERIFY_TOKEN
 from tests.support.service import RunningService
@@ -71,6 +73,27 @@ async def test_the_same_bytes_are_kept_once_an_hour(service: RunningService) -> 
     service.clock.advance(61 * MINUTE)
     assert await notices.post(service.url, body) == 200
     assert len(await stored(service)) == 2
+
+
+async def test_each_has_one_line_in_the_log_and_is_counted(
+    service: RunningService, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    body = notices.body_of(notices.sample("messages_text"))
+    await notices.post(service.url, body)
+    await notices.post(service.url, body, "sha256=" + "0" * 64)
+    async with aiohttp.ClientSession() as session, session.get(f"{service.url}/metrics") as answer:
+        counted = await answer.text()
+    lines = [json.loads(JsonLines().format(one)) for one in caplog.records if one.name.startswith("setuplinks")]
+    about = [one for one in lines if one.get("route") == "/meta/notifications" or one["message"][:12] == "notification"]
+    stored, refused = [one for one in about if one["message"] != "notification.handled"]
+    assert (stored["message"], stored["status"], stored["bytes"]) == ("notification.stored", 200, len(body))
+    assert stored["duration_ms"] > 0
+    assert (refused["message"], refused["level"], refused["status"]) == ("notification.refused", "warning", 401)
+    assert refused["why"] == "the signature is not good"
+    for status in (200, 401):
+        named = f'method="POST",route="/meta/notifications",status="{status}"'
+        assert f"setuplinks_http_requests_total{{{named}}}" in counted
 
 
 async def test_no_200_where_nothing_could_be_stored(service: RunningService) -> None:

@@ -85,6 +85,16 @@ def test_proven_endpoints_that_hang_are_doubtful_after_a_second() -> None:
     assert places.rooms([*hung, proven(90, 90)]) == [0] * 10 + [(COUNT - 10 * MOST_AT_ONCE) // 11]
 
 
+def test_nobody_waits_for_the_end_of_what_is_doubtful_from_its_start() -> None:
+    places = Places(COUNT, Clock())
+    held = [places.take(one) for one in (new(1, 1), proven(1, 2))]
+    assert places.fresh == 1
+    places.leave(held[1])
+    assert places.fresh == 0
+    places.leave(held[0])
+    assert places.fresh == 0
+
+
 def test_a_place_that_is_left_is_as_if_it_had_never_been_taken() -> None:
     clock = Clock()
     places = Places(4, clock)

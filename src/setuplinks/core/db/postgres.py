@@ -26,6 +26,8 @@ from setuplinks.core.problems import Problem
 
 CONNECT_SECONDS = 5.0
 BULK_SECONDS = 120.0
+PLANS_KEPT_SECONDS = 60
+"""A plan is kept with its statement, and one that was made for an empty table walks through all that comes after."""
 
 _BUSY = (
     asyncpg.SerializationError,
@@ -105,7 +107,7 @@ class PostgresDatabase(Database):
                 url,
                 command_timeout=command_timeout,
                 statement_cache_size=statement_cache_size,
-                max_cached_statement_lifetime=0,
+                max_cached_statement_lifetime=PLANS_KEPT_SECONDS,
             ),
             pool_size,
         )
