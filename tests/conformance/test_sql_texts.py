@@ -5,6 +5,8 @@ with the keys `sqlite` and `postgres`; those are free.
 """
 
 import ast
+import importlib
+import pkgutil
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 import asyncpg
 
 import setuplinks
-from setuplinks.core.db.database import Database
+from setuplinks.core.db.database import Claim, Database
 from setuplinks.core.db.open import FILE_NAME
 from setuplinks.core.db.text import for_sqlite, placeholders
 
@@ -76,16 +78,26 @@ def shared_texts(source: str) -> Iterator[tuple[int, str]]:
             yield getattr(node, "lineno", 0), text
 
 
-def whole_texts() -> Iterator[tuple[str, str]]:
-    """Place and text of each statement that stands whole under a name of its module."""
-    for path in sorted(SOURCE.rglob("*.py")):
-        if any(path.is_relative_to(SOURCE / room) for room in ONE_ENGINE):
+def whole_texts(dialect: str) -> Iterator[tuple[str, str]]:
+    """Name and text of each statement that stands whole under a public name of its module, as that engine gets it."""
+    for module in pkgutil.walk_packages(setuplinks.__path__, f"{setuplinks.__name__}."):
+        if any(f".{room.replace('/', '.')}" in module.name for room in ONE_ENGINE) or module.name.endswith("__main__"):
             continue
-        source = path.read_text()
-        shared = {line for line, _ in shared_texts(source)}
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.lineno in shared:
-                yield f"{path.relative_to(SOURCE)}:{node.lineno}", str(node.value.value)
+        for name, value in vars(importlib.import_module(module.name)).items():
+            if not name.startswith("_"):
+                for text in texts_in(value, dialect):
+                    yield f"{module.name}.{name}", text
+
+
+def texts_in(value: object, dialect: str) -> list[str]:
+    """The SQL texts of one engine that a module's value holds."""
+    if isinstance(value, Claim):
+        return list(value.sqlite) if dialect == "sqlite" else [value.postgres]
+    if isinstance(value, dict) and set(value) == {"sqlite", "postgres"}:
+        return texts_in(value[dialect], dialect)
+    if isinstance(value, tuple | list):
+        return [text for one in value for text in texts_in(one, dialect)]
+    return [value] if isinstance(value, str) and SQL.match(value) else []
 
 
 def faults(source: str) -> list[str]:
@@ -113,7 +125,7 @@ async def test_every_statement_is_understood(db: Database, database_url: str | N
     refused = []
     if database_url is None:
         connection = sqlite3.connect(data_dir / FILE_NAME)
-        for place, text in whole_texts():
+        for place, text in whole_texts("sqlite"):
             try:
                 connection.execute("EXPLAIN " + for_sqlite(text), [None] * placeholders(text))
             except sqlite3.Error as error:
@@ -121,7 +133,7 @@ async def test_every_statement_is_understood(db: Database, database_url: str | N
         connection.close()
     else:
         session = await asyncpg.connect(database_url)
-        for place, text in whole_texts():
+        for place, text in whole_texts("postgres"):
             try:
                 await session.prepare(text)
             except asyncpg.PostgresError as error:
