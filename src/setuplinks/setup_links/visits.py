@@ -31,7 +31,7 @@ from setuplinks.setup_links.machine import (
     VisitStatus,
     after,
 )
-from setuplinks.setup_links.models import SetupLink, Visit
+from setuplinks.setup_links.models import LinkMoved, SetupLink, Visit
 from setuplinks.tenants import store as tenants
 from setuplinks.webhooks.service import Events
 
@@ -101,13 +101,16 @@ class Visits:
         self._db, self._clock, self._events, self._app_id = db, clock, events, app_id
 
     async def opened(self, tx: Unit, tenant_id: int, link_id: str) -> None:
-        """Row 2: a person's browser showed the page for the first time."""
+        """Row 2: a person's browser showed the page for the first time.
+
+        Where the link stands is not its matter: a beacon that is late loses no race against Continue, nor wins one.
+        """
         now = self._clock.now()
         link = await store.find(tx, tenant_id, link_id)
         if link is None or link.opened_at is not None or not link.is_open(now):
             return
         audience = await self._events.load(tx, tenant_id)
-        store.change(tx, link, now, opened_at=now)
+        tx.must(LinkMoved(), store.OPENED, tenant_id, link_id, now)
         store.add_step(tx, link, now, "opened")
         await announce(self._events, tx, audience, "setup_link.opened", replace(link, opened_at=now), now)
 

@@ -41,6 +41,19 @@ async def test_the_pages_beacon_says_once_that_a_person_opened_it(desk: Desk, cu
     assert await desk.types() == ["setup_link.created", "setup_link.opened"]
 
 
+async def test_a_beacon_is_counted_where_the_link_moves_between_its_reads_and_its_writes(
+    desk: Desk, customer: Customer
+) -> None:
+    link = await desk.link()
+    await customer.open(link["url"])
+    parts = desk.service.parts
+    async with parts.db.transaction() as beacon:
+        await parts.visits.opened(beacon, desk.acme.id, link["id"])
+        await customer.press()
+    shown = await desk.of(link)
+    assert (shown["phase"], shown["openedAt"]) == ("authorizing", shown["usedAt"])
+
+
 async def test_a_pressed_continue_starts_the_link_and_leads_to_a_url_without_the_secret(
     desk: Desk, customer: Customer
 ) -> None:
