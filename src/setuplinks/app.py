@@ -32,6 +32,7 @@ from setuplinks.notifications.accounts import Accounts
 from setuplinks.notifications.api import Taking, notification_routes
 from setuplinks.notifications.app_callbacks import AppCallbacks
 from setuplinks.notifications.authorisations import Authorisations
+from setuplinks.notifications.handover import Handover
 from setuplinks.notifications.messages import Messages
 from setuplinks.notifications.routing import Router
 from setuplinks.notifications.runner import NotificationRunner
@@ -113,6 +114,7 @@ class Service:
     number_pool: NumberPool
     recovery: Recovery
     gateway: GatewayParts
+    handover: Handover
     workers: Workers
 
     @property
@@ -180,15 +182,18 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
         message_days=settings.retention_messages, event_days=settings.retention_events,
         attempt_days=settings.retention_attempts,
     )  # fmt: skip
+    deliveries = DeliveryRunner(db, vault, clock, events, outbound)
+    messages = Messages(db, clock, events, deliveries.first_tries)
+    notifications = NotificationRunner(db, clock, router, messages, days=settings.retention_messages)
     workers = Workers(
         db,
         [
             ProvisioningRunner(db, clock, vault, graph, provisionings, Finisher(db, clock, events)),
             PendingRunner(db, clock, vault, graph, observer, disconnects),
-            NotificationRunner(db, clock, router, Messages(db, clock, events), days=settings.retention_messages),
+            notifications,
             HealthRunner(db, clock, checks, every=settings.health_every, share=settings.health_usage_share),
             ExpiryRunner(db, clock, events, disconnects),
-            DeliveryRunner(db, vault, clock, events, outbound),
+            deliveries,
             ImageRunner(db, clock, outbound),
             LinkSweeper(db, clock, events),
             OffboardingRunner(db, clock, vault, graph),
@@ -203,7 +208,8 @@ def build(settings: Settings, db: Database, clock: Clock, *, outbound: Outbound 
     return Service(
         settings, deps, clock, graph, outbound, events, links, visits, provisionings,
         questions, offboarding, disconnects, LiveHealth(db, clock, checks), NumberPool(db, clock, partner), recovery,
-        GatewayParts(settings, db, clock, vault, deps.auth, deps.idempotency, graph, disconnects), workers,
+        GatewayParts(settings, db, clock, vault, deps.auth, deps.idempotency, graph, disconnects),
+        notifications.handover, workers,
     )  # fmt: skip
 
 
@@ -233,7 +239,8 @@ class Application(FastAPI):
         service: Service = self.state.service
         wrapped = ExceptionMiddleware(routes, handlers=handlers)
         rest = ServerErrorMiddleware(RequestLog(wrapped), handler=self.exception_handlers.get(Exception))
-        return GatewayFirst(service.gateway.calls, Taking(service.settings, service.db, service.clock, rest))
+        taking = Taking(service.settings, service.db, service.clock, service.handover, rest)
+        return GatewayFirst(service.gateway.calls, taking)
 
 
 def create_app(service: Service, *, workers: bool = True) -> FastAPI:

@@ -51,6 +51,9 @@ class Workers:
         """Begins to run; returns at once."""
         for runner in self.runners:
             await self._db.listen(runner.channel, self._wakes[runner.name].set)
+            attach = getattr(runner, "attach", None)
+            if attach is not None:
+                attach(self._wakes[runner.name].set)
             self._tasks.append(asyncio.create_task(self._loop(runner), name=runner.name))
 
     async def stop(self) -> None:

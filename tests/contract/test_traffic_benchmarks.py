@@ -96,6 +96,7 @@ async def test_the_yardstick_of_notifications_sends_the_services_own_statement(
     await migrate(None, tmp_path)
     db = Recording(tmp_path / FILE_NAME, None)
     async with running_service(db, clock, tmp_path) as service:
+        service.parts.handover.close()  # what is measured runs without workers
         head, _, raw = notifications.request(LINE).partition(b"\r\n\r\n")
         signature = head.decode().partition(f"{SIGNATURE_HEADER}: ")[2].split("\r\n")[0]
         db.texts.clear()

@@ -141,4 +141,6 @@ async def running_service(
             settings = settings_for(public_url, sandbox.url, data_dir, database_url, **more)
             parts = app.build(settings, db, clock)
             async with serving(app.create_app(parts, workers=workers), place, tls):
+                if not workers:  # `drain` stands for them, and handles what is handed over, too
+                    parts.handover.open(lambda: None)
                 yield RunningService(parts, clock, sandbox, Api(public_url, OPERATOR_KEY, session))

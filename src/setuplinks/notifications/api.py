@@ -19,14 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from setuplinks.core import metrics
 from setuplinks.core.clock import HOUR, Clock
 from setuplinks.core.db.database import Database
-from setuplinks.core.db.unit import Unit
 from setuplinks.core.ids import uuid7
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem
 from setuplinks.meta.secret import Secret
 from setuplinks.meta.signatures import SIGNATURE_HEADER, body_is_signed
-from setuplinks.notifications.runner import CHANNEL
-from setuplinks.notifications.store import ADD_BY_DIALECT
+from setuplinks.notifications.handover import Handover
+from setuplinks.notifications.runner import CHANNEL, LEASE
+from setuplinks.notifications.store import ADD_BY_DIALECT, ADD_TAKEN_BY_DIALECT
 from setuplinks.settings import Settings
 
 PATH = "/meta/notifications"
@@ -51,10 +51,10 @@ class Taking:
     Counts and logs its answers itself, a line for each.
     """
 
-    def __init__(self, settings: Settings, db: Database, clock: Clock, rest: ASGIApp) -> None:
+    def __init__(self, settings: Settings, db: Database, clock: Clock, handover: Handover, rest: ASGIApp) -> None:
         self._secret = Secret(settings.meta_app_secret.get_secret_value())
-        self._db, self._clock, self._rest = db, clock, rest
-        self._add = ADD_BY_DIALECT[db.dialect]
+        self._db, self._clock, self._handover, self._rest = db, clock, handover, rest
+        self._add, self._add_taken = ADD_BY_DIALECT[db.dialect], ADD_TAKEN_BY_DIALECT[db.dialect]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A POST of Meta's, or the rest of the application."""
@@ -84,14 +84,27 @@ class Taking:
     async def _take(self, scope: Scope, raw: bytes) -> None:
         if not body_is_signed(self._secret, raw, _header(scope, SIGNATURE)):
             raise Refused(401, "the signature is not good")
+        now = self._clock.now()
+        values = (uuid7(now), now, hashlib.sha256(raw).digest(), raw, now - REPEAT_WITHIN)
         try:
-            await self._db.unit(self._store, raw, self._clock.now())
+            if self._handover.has_room(raw):
+                await self._hand_over(values)
+            else:
+                async with self._db.transaction() as tx:
+                    tx.add(self._add, *values)
+                    tx.wake(CHANNEL)
         except Problem:
             raise Refused(503, "not stored; send it again") from None
 
-    async def _store(self, tx: Unit, raw: bytes, now: int) -> None:
-        tx.add(self._add, uuid7(now), now, hashlib.sha256(raw).digest(), raw, now - REPEAT_WITHIN)
-        tx.wake(CHANNEL)
+    async def _hand_over(self, values: tuple[str, int, bytes, bytes, int]) -> None:
+        notification_id, now, _, raw, _ = values
+        try:
+            async with self._db.transaction() as tx:
+                tx.add(self._add_taken, *values, now + LEASE)
+        except BaseException:
+            self._handover.release(raw)
+            raise
+        self._handover.put(notification_id, now, raw)
 
 
 @lru_cache(maxsize=16)

@@ -7,7 +7,7 @@ the others a moment.
 
 import asyncio
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from setuplinks.core.bursts import unhurried
@@ -21,6 +21,7 @@ from setuplinks.meta.notices import Change, NotificationUnreadable, changes
 from setuplinks.notifications import store
 from setuplinks.notifications.news import AlreadyTold, News, news_of
 from setuplinks.notifications.owners import Holder, Owners
+from setuplinks.webhooks.first_tries import FirstTries
 from setuplinks.webhooks.service import Audience, Events, Told
 
 FIELDS = frozenset({"messages", "smb_message_echoes"})
@@ -46,8 +47,9 @@ class _Ready:
 class Messages:
     """The verb for one round of the runner."""
 
-    def __init__(self, db: Database, clock: Clock, events: Events) -> None:
+    def __init__(self, db: Database, clock: Clock, events: Events, first_tries: Callable[[], FirstTries]) -> None:
         self._db, self._clock, self._events, self._owners = db, clock, events, Owners(db)
+        self._first_tries = first_tries
 
     async def tell(self, rows: Sequence[Row]) -> list[Row]:
         """Tells and ends what is plain; gives the others, in their order. Raises Unavailable; some may be told."""
@@ -108,8 +110,8 @@ class Messages:
         known: set[tuple[int, bytes]] = set()
         for _ in range(2):
             try:
-                async with self._db.transaction() as tx:
-                    told = self._append(tx, together, known)
+                async with self._first_tries() as firsts, self._db.transaction() as tx:
+                    told = self._append(tx, together, known, firsts)
             except AlreadyTold:  # Meta repeats itself, but seldom
                 known = await self._known(together)
             except Problem as problem:
@@ -126,7 +128,7 @@ class Messages:
                 return True
         return False
 
-    def _append(self, tx: Unit, together: list[_Ready], known: set[tuple[int, bytes]]) -> int:
+    def _append(self, tx: Unit, together: list[_Ready], known: set[tuple[int, bytes]], firsts: FirstTries) -> int:
         """The rows of what is new, and the end of all; how many events."""
         new: dict[tuple[int, bytes], Told] = {}
         for one in together:
@@ -134,7 +136,7 @@ class Messages:
                 new.setdefault((told.tenant_id, digest), told)
         news = [(name, told) for name, told in new.items() if name not in known]
         now = self._clock.now()
-        ids = self._events.emit_each(tx, [told for _, told in news])
+        ids = self._events.emit_each(tx, [told for _, told in news], firsts)
         tx.must_each(
             AlreadyTold(),
             store.ADD_ITEM,

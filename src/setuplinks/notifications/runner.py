@@ -6,6 +6,7 @@ what was told before is not told again. What cannot be handled ends as `failed` 
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND, Clock
@@ -15,6 +16,7 @@ from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem, Unavailable
 from setuplinks.meta.notices import Change, NotificationUnreadable, body_of, changes
 from setuplinks.notifications import store
+from setuplinks.notifications.handover import LARGE, Handover
 from setuplinks.notifications.messages import Messages
 from setuplinks.notifications.owners import Round
 from setuplinks.notifications.routing import Handled, Router
@@ -26,10 +28,10 @@ AT_ONCE, MOST_AT_ONCE = 32, 256
 MUCH = 1_000_000
 """Bytes of a full round after which the next one takes few again; while rounds are full and smaller, each takes twice
 as many as the one before."""
-LARGE = 100_000  # bytes; of such only two are in memory as objects at a time
 RETRY_AFTER = (1 * SECOND, 5 * SECOND, 30 * SECOND, 2 * MINUTE)
 MOST_TRIES = 20  # of one that never comes back from being handled: it may be what ends the process
 ITEMS_KEPT = 8 * DAY  # a day longer than Meta sends an item again
+LOOK_AFTER = SECOND // 2
 AWAY_PAUSE = SECOND  # before what the database's absence has interrupted is taken up again
 SOONEST_LOOK, LATEST_LOOK = 2 * SECOND, 10 * MINUTE
 LOOK_EVERY = HOUR
@@ -47,16 +49,47 @@ class NotificationRunner:
 
     def __init__(self, db: Database, clock: Clock, router: Router, messages: Messages, *, days: int) -> None:
         self._db, self._clock, self._router, self._messages, self._days = db, clock, router, messages, days
+        self.handover = Handover(router.changes_something)
+        self._listening, self._look, self._looked_at = False, True, 0
         self._large = asyncio.Semaphore(2)
         self._at_once = AT_ONCE
         self._dropped_at: int | None = None
         self._interrupted: list[Row] = []
 
     async def run_once(self) -> int:
-        """Takes what is due, more at a time while more waits; how many were handled, or dropped."""
+        """Handles what is in hand, and takes what is due, more at a time while more waits; how many were handled, or
+        dropped.
+
+        While this process hands over one after the other, it looks for others when it is woken, and twice a second.
+        """
+        if not self._listening:
+            self._listening = True
+            await self._db.listen(self.channel, self._woken)
         await self._let_go()
         now = self._clock.now()
+        handed = self.handover.take(MOST_AT_ONCE)
+        await self._together(handed, Round(), handed=True)
+        if handed and not self._look and now - self._looked_at < LOOK_AFTER:
+            return len(handed)
+        return len(handed) + await self._take_what_is_due(now)
+
+    def _woken(self) -> None:
+        self._look = True
+
+    def attach(self, wake: Callable[[], None]) -> None:
+        """Rounds follow one another from now on, and `wake` begins the next: what is stored here is handed over."""
+        self.handover.open(wake)
+
+    async def finish(self) -> None:
+        """Handles what is in hand, and nothing else."""
+        self.handover.close()
+        while handed := self.handover.take(MOST_AT_ONCE):
+            await self._together(handed, Round(), handed=True)
+
+    async def _take_what_is_due(self, now: int) -> int:
+        self._look, self._looked_at = False, now
         rows = await self._db.claim(store.CLAIM, now, now + LEASE, self._at_once)
+        self._look |= len(rows) == self._at_once
         more = len(rows) == self._at_once and sum(len(row["body"]) for row in rows) < MUCH
         self._at_once = min(2 * self._at_once, MOST_AT_ONCE) if more else AT_ONCE
         rows = sorted(rows, key=lambda row: str(row["id"]))
@@ -64,13 +97,20 @@ class NotificationRunner:
         in_order = [row for row in rows if self._router.changes_something(row["body"])]
         ids = {row["id"] for row in in_order}
         others = [row for row in rows if row["id"] not in ids]
-        await asyncio.gather(self._one_by_one(in_order), self._together(others, None if in_order else Round()))
+        shared = None if in_order else Round()
+        await asyncio.gather(self._one_by_one(in_order), self._together(others, shared, handed=False))
         return len(rows) + await self._drop(now)
 
-    async def _together(self, rows: list[Row], shared: Round | None) -> None:
-        """What is plain in one go, the rest each for itself."""
+    async def _together(self, rows: list[Row], shared: Round | None, *, handed: bool) -> None:
+        """What is plain in one go, the rest each for itself. What was handed over may be a repeat that has no row."""
+        if not rows:
+            return
         try:
             left = await self._messages.tell(rows)
+            if handed and left:
+                found = await self._db.few(store.STORED_BY_DIALECT[self._db.dialect], self._db.listed(_ids(left)))
+                stored = {row["id"] for row in found}
+                left = [row for row in left if row["id"] in stored]
         except Unavailable as error:
             act(log, "notification.put_off", logging.WARNING, notifications=len(rows), why=error.code)
             self._interrupted.extend(rows)
@@ -171,6 +211,10 @@ class NotificationRunner:
         if not dropped:
             self._dropped_at = now
         return dropped
+
+
+def _ids(rows: list[Row]) -> list[str]:
+    return [row["id"] for row in rows]
 
 
 def _mention(tx: Unit, row: Row, kept: list[Change]) -> None:

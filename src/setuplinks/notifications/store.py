@@ -21,6 +21,17 @@ _ADD = (
     "SELECT 1 FROM notification n WHERE n.body_hash = g.body_hash AND n.received_at > g.since LIMIT 1) IS NULL"
 )
 ADD_BY_DIALECT = {"sqlite": _ADD.format(bytes="BLOB"), "postgres": _ADD.format(bytes="BYTEA")}
+# One that is born taken: $6 the end of its lease.
+_ADD_TAKEN = (
+    _ADD.replace("status, due_at)", "status, due_at, lease_until, tries)")
+    .replace("since) AS (", "since, lease_until) AS (")
+    .replace("CAST($5 AS BIGINT)", "CAST($5 AS BIGINT), CAST($6 AS BIGINT)")
+    .replace("'stored', received_at FROM", "'stored', received_at, lease_until, 1 FROM")
+)
+ADD_TAKEN_BY_DIALECT = {"sqlite": _ADD_TAKEN.format(bytes="BLOB"), "postgres": _ADD_TAKEN.format(bytes="BYTEA")}
+
+# Which of these are kept; $1 their ids as one parameter.
+STORED_BY_DIALECT = among("SELECT id FROM notification WHERE id {among}", 1)
 
 # $1 now, $2 lease end, $3 how many. The claim's number is the fence, and it counts a try that kills the process, too.
 _PICK = (

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ from setuplinks.core.db.unit import Row, Unit
 from setuplinks.core.logs import act
 from setuplinks.core.problems import Problem, RaceLost, Unavailable
 from setuplinks.tenants import audit
-from setuplinks.webhooks import retry, store
+from setuplinks.webhooks import retry, store, successes
 from setuplinks.webhooks.models import ENDPOINT_DISABLED
 from setuplinks.webhooks.places import DRAGS, MOST_AT_ONCE, PROVEN
 from setuplinks.webhooks.retry import Health, Verdict
@@ -128,15 +128,19 @@ class Ledger:
         now = self._clock.now()
         ordered = {one.parcel.key for one in results if one.parcel.lane is not None}
         counts = Counter(one.parcel.key for one in results)
-        for key in sorted(counts, key=locking_order):
-            tx.add(store.STATE_WELL, *key, int(key in ordered), now, counts[key], PROVEN, MOST_AT_ONCE)
-        alike: defaultdict[tuple[int, int, int | None], list[str]] = defaultdict(list)
+        endpoints = [(*key, int(key in ordered), count) for key, count in counts.items()]
+        tx.add(successes.WELL_BY_DIALECT[self._db.dialect], *self._lists(endpoints), now, PROVEN, MOST_AT_ONCE)
+        alike: defaultdict[tuple[int, int | None], list[tuple[int, str]]] = defaultdict(list)
         for one in results:
-            alike[one.parcel.tenant_id, one.parcel.attempt, one.http_status].append(one.parcel.delivery_id)
-        for which, ids in alike.items():
-            tx.add(store.DELIVERED_BY_DIALECT[self._db.dialect], *which, now, self._db.listed(sorted(ids)))
+            alike[one.parcel.attempt, one.http_status].append((one.parcel.tenant_id, one.parcel.delivery_id))
+        for which, deliveries in alike.items():
+            tx.add(successes.DELIVERED_BY_DIALECT[self._db.dialect], *which, now, *self._lists(sorted(deliveries)))
         for result in results:
             tx.add(*_logged(result))
+
+    def _lists(self, rows: Sequence[tuple[Any, ...]]) -> list[object]:
+        """Each column as one parameter."""
+        return [self._db.listed(column) for column in zip(*rows, strict=True)]
 
     async def _record(self, tx: Unit, results: list[Result]) -> None:
         tenant_id, endpoint_id = results[0].parcel.key

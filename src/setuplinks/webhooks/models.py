@@ -108,6 +108,17 @@ def listens(patterns: tuple[str, ...] | None, event_type: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Of an endpoint that takes what it gets, for which nothing is due: its row's version, how many tries it may have
+    at once, and when that was read (µs), by the database's time and by this process's."""
+
+    version: int
+    at_once: int
+    now: int
+    seen_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Listener:
     """What `emit` needs to know of an endpoint. One that is disabled hears, but nothing is sent to it."""
 
@@ -118,13 +129,14 @@ class Listener:
     format: str = EVENTS
     ordered: bool = False
     enabled: bool = True
+    standing: Standing | None = None
 
     @classmethod
-    def of(cls, row: Row) -> "Listener":
+    def of(cls, row: Row, standing: Standing | None = None) -> "Listener":
         """From a row of `webhook_endpoint`."""
         return cls(
             row["id"], patterns_of(row["event_types"]), row["customer_id"], row["phone_id"], row["format"],
-            bool(row["ordered"]), row["status"] == "enabled",
+            bool(row["ordered"]), row["status"] == "enabled", standing,
         )  # fmt: skip
 
     def hears(self, event_type: str, customer_id: int | None, phone_id: int | None) -> bool:

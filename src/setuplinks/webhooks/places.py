@@ -20,6 +20,8 @@ from setuplinks.core.clock import SECOND
 FIRST_AT_ONCE, PROVEN, MOST_AT_ONCE = 4, 8, 64
 """Tries under way at one endpoint, over all processes: at first; from where on it is trusted; at most. Each success
 adds one where half of them are in use, failures that drag on halve it, much as TCP does."""
+LEASE = 30 * SECOND
+"""Of a delivery that is under way: twice the time that one try may take."""
 DRAGS = SECOND
 """A try that took so long (µs) kept a place from others."""
 
@@ -66,6 +68,7 @@ class Places:
         self._count, self._clock = count, clock
         self._fresh: dict[Place, None] = {}  # in the order in which they were taken
         self._tenants: Counter[int] = Counter()
+        self._endpoints: Counter[int] = Counter()
         self._dragging: Counter[int] = Counter()
         self._taken = self._doubtful = self._trusted = 0
 
@@ -85,6 +88,7 @@ class Places:
         place = Place(whom.tenant_id, whom.endpoint_id, self._clock(), whom.at_once < PROVEN)
         self._fresh[place] = None
         self._tenants[place.tenant_id] += 1
+        self._endpoints[place.endpoint_id] += 1
         self._taken += 1
         self._doubtful += place.doubtful
         self._trusted += not place.doubtful
@@ -96,6 +100,7 @@ class Places:
         self._doubtful -= place.doubtful
         self._trusted -= not place.doubtful
         _less(self._tenants, place.tenant_id)
+        _less(self._endpoints, place.endpoint_id)
         if place.drags:
             _less(self._dragging, place.endpoint_id)
         else:
@@ -108,6 +113,17 @@ class Places:
         if self._left_of_doubtful() > 0:
             return Barred(0, _json(tenants), "[]")
         return Barred(PROVEN, _json(tenants), _json(list(self._dragging)))
+
+    def has_room(self, whom: Candidate) -> bool:
+        """Whether a trusted endpoint may have one more try in this process."""
+        self._look()
+        return (
+            whom.at_once >= PROVEN
+            and self.free > 0
+            and self._endpoints[whom.endpoint_id] < whom.at_once
+            and whom.endpoint_id not in self._dragging
+            and self._left_of(whom.tenant_id) > 0
+        )
 
     def rooms(self, due: Sequence[Candidate]) -> list[int]:
         """How many tries each may begin now, so that all of them together stay within what there is."""

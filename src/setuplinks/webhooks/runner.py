@@ -5,6 +5,7 @@ sends again, with the same `webhook-id`. It does not own the loop between rounds
 """
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,19 +17,20 @@ from setuplinks.core.clock import SECOND, Clock
 from setuplinks.core.db.database import Database
 from setuplinks.core.db.errors import DatabaseBusy
 from setuplinks.core.db.unit import Row
+from setuplinks.core.logs import act
 from setuplinks.core.outbound.client import Outbound
+from setuplinks.core.problems import Problem
 from setuplinks.core.vault import Vault
 from setuplinks.webhooks import store
 from setuplinks.webhooks.claims import DELETED, METERED, ORDERED, PARK, PLAIN, TAKE, TAKE_IN_ORDER
+from setuplinks.webhooks.first_tries import FirstTries, FirstTry
 from setuplinks.webhooks.ledger import Ledger, locking_order
 from setuplinks.webhooks.models import Parcel, Payload
-from setuplinks.webhooks.places import Candidate, Place, Places
+from setuplinks.webhooks.places import LEASE, Candidate, Place, Places
 from setuplinks.webhooks.plain_claims import TAKE_PLAIN
 from setuplinks.webhooks.sender import Destination, Sender
 from setuplinks.webhooks.service import CHANNEL, Events
 
-LEASE = 30 * SECOND
-"""Twice the time that one try may take."""
 SLOTS = 1024
 """Tries under way in one process: sixteen times what one endpoint may take of them."""
 ENDPOINTS_AT_ONCE = 64
@@ -41,6 +43,7 @@ TRIES = 3
 LOOK_AGAIN = 0.5
 """Seconds after which a round that waits for a slow receiver looks for other work."""
 
+log = logging.getLogger("setuplinks.webhooks")
 
 Take = Callable[[], Awaitable[list[Row]]]
 
@@ -91,6 +94,10 @@ class DeliveryRunner:
             if not self._running:
                 return 0
             await self._wait()
+
+    def first_tries(self) -> FirstTries:
+        """For one unit that tells."""
+        return FirstTries(self._clock, self._places, self._begin_first)
 
     async def next_due(self) -> int | None:
         """When something is due next (µs); None when nothing waits."""
@@ -178,7 +185,21 @@ class DeliveryRunner:
         )  # fmt: skip
         destination = await self._sender.destination(*parcel.key, row["version"])
         payload = None if row["body"] is None else Payload(bool(row["sealed"]), row["body"])
-        place = self._places.take(whom)
+        self._start(self._places.take(whom), parcel, payload, destination)
+
+    async def _begin_first(self, first: FirstTry) -> None:
+        try:
+            destination = await self._sender.destination(*first.parcel.key, first.version)
+        except BaseException as error:
+            self._places.leave(first.place)
+            if not isinstance(error, Problem):
+                raise
+            # It is claimed when its lease ends.
+            act(log, "delivery.put_off", logging.WARNING, delivery_id=first.parcel.delivery_id, why=error.code)
+            return
+        self._start(first.place, first.parcel, Payload(False, first.body), destination)
+
+    def _start(self, place: Place, parcel: Parcel, payload: Payload | None, destination: Destination | None) -> None:
         task = asyncio.create_task(self._deliver(place, parcel, payload, destination))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -17,7 +17,17 @@ from setuplinks.core.ids import uuid7
 from setuplinks.core.vault import Sealer, Vault, VaultClosed
 from setuplinks.meta import sample
 from setuplinks.webhooks import store
-from setuplinks.webhooks.models import EVENT_TYPES, EVENTS, MESSAGE_TYPES, META, WEBHOOK_TEST, Listener
+from setuplinks.webhooks.first_tries import FirstTries
+from setuplinks.webhooks.models import (
+    EVENT_TYPES,
+    EVENTS,
+    MESSAGE_TYPES,
+    META,
+    WEBHOOK_TEST,
+    Listener,
+    Parcel,
+    Standing,
+)
 
 CHANNEL = "deliveries"
 """The wake-up channel of whoever sends deliveries."""
@@ -90,15 +100,18 @@ class _Dues:
 
     tx: Unit
     earliest: dict[tuple[int, int], int] = field(default_factory=dict)
+    anything: bool = False
 
-    def note(self, tenant_id: int, endpoint_id: int, due: int) -> None:
+    def note(self, tenant_id: int, endpoint_id: int, due: int, *, taken: bool = False) -> None:
         key = (tenant_id, endpoint_id)
         self.earliest[key] = min(due, self.earliest.get(key, due))
+        self.anything |= not taken
 
     def write(self) -> None:
         for (tenant_id, endpoint_id), due in sorted(self.earliest.items()):  # one order for all: no deadlocks
             self.tx.add(store.EARLIER_DUE, tenant_id, endpoint_id, due)
-        self.tx.wake(CHANNEL)
+        if self.anything:  # what is under way wakes nobody
+            self.tx.wake(CHANNEL)
 
 
 class Events:
@@ -119,9 +132,11 @@ class Events:
         for tenant_id in tenant_ids:
             with suppress(VaultClosed):
                 found[tenant_id] = (await self._vault.tenant(tenant_id), [])
-        rows = await self._db.few(store.LISTENERS_BY_DIALECT[self._db.dialect], self._db.listed(sorted(found)))
-        for row in rows:
-            found[row["tenant_id"]][1].append(Listener.of(row))
+        now = self._clock.now()
+        text = store.LISTENERS_BY_DIALECT[self._db.dialect]
+        for row in await self._db.few(text, self._db.listed(sorted(found)), now):
+            standing = Standing(row["version"], row["at_once"], row["now"], now) if row["waits_for_nothing"] else None
+            found[row["tenant_id"]][1].append(Listener.of(row, standing))
         return {one: Audience(one, tuple(listeners), sealer) for one, (sealer, listeners) in found.items()}
 
     def told(
@@ -140,8 +155,11 @@ class Events:
         heard = audience.heard(type, customer_id, phone_id)
         return Told(audience.tenant_id, type, body, customer_id, phone_id, heard)
 
-    def emit_each(self, tx: Unit, told: Sequence[Told]) -> list[str]:
-        """Appends all as `emit` does, but table by table, so that many rows go in one statement; gives their ids."""
+    def emit_each(self, tx: Unit, told: Sequence[Told], firsts: FirstTries) -> list[str]:
+        """Appends all as `emit` does, but table by table, so that many rows go in one statement; gives their ids.
+
+        Their deliveries are born taken where `firsts` has a place for them.
+        """
         now = self._clock.now()
         ids = [uuid7(now) for _ in told]
         tx.add_each(
@@ -155,22 +173,30 @@ class Events:
             store.ADD_MESSAGE,
             [(one.tenant_id, event_id, one.customer_id, one.body) for event_id, one in zip(ids, told, strict=True)],
         )
+        self._deliver_each(tx, list(zip(ids, told, strict=True)), firsts, now)
+        return ids
+
+    def _deliver_each(self, tx: Unit, told: list[tuple[str, Told]], firsts: FirstTries, now: int) -> None:
         alike: list[tuple[object, ...]] = []
         in_lanes: list[tuple[object, ...]] = []
-        for event_id, one in zip(ids, told, strict=True):
+        taken: list[tuple[object, ...]] = []
+        dues = _dues(tx)
+        for event_id, one in told:
             for endpoint in one.heard:
-                values = (one.tenant_id, uuid7(now), endpoint.id, event_id, one.type, now)
+                parcel = Parcel(one.tenant_id, endpoint.id, uuid7(now), event_id, one.type, 1, 0)
+                values = (one.tenant_id, parcel.delivery_id, endpoint.id, event_id, one.type, now)
                 lane = endpoint.lane(one.phone_id)
-                if lane is None:
+                lease = firsts.take(endpoint, parcel, one.body)
+                if lease is not None:
+                    taken.append((*values, *lease))
+                elif lane is None:
                     alike.append(values)
                 else:
                     in_lanes.append((*values, lane))
-        dues = _dues(tx)
-        for tenant_id, endpoint_id in {(one.tenant_id, endpoint.id) for one in told for endpoint in one.heard}:
-            dues.note(tenant_id, endpoint_id, now)
+                dues.note(*parcel.key, now if lease is None else lease[0], taken=lease is not None)
+        tx.add_each(store.ADD_TAKEN, taken)
         tx.add_each(store.ADD_DELIVERY, alike)
         tx.add_each(store.ADD_IN_LANE, in_lanes)
-        return ids
 
     def emit(
         self,

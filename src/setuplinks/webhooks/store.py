@@ -5,6 +5,7 @@ Owns texts that serve both databases; taking work, where they differ, is in `cla
 
 from setuplinks.core.db.text import among
 from setuplinks.core.db.unit import Unit
+from setuplinks.webhooks.claims import NOW_POSTGRES, NOW_SQLITE
 
 # -- endpoints -------------------------------------------------------------------------------------------------------
 _ENDPOINT = (
@@ -18,7 +19,18 @@ LISTENERS = (
     "WHERE tenant_id = $1 AND (status = 'enabled' OR format = 'meta') AND deleted_at IS NULL ORDER BY id"
 )
 # $1 tenants, as one parameter.
-LISTENERS_BY_DIALECT = among(LISTENERS.replace("SELECT id", "SELECT tenant_id, id").replace("= $1", "{among}"), 1)
+# And with how they stand, for `first_tries`. $2 now
+_STANDING = (
+    "SELECT e.tenant_id, e.id, e.event_types, e.customer_id, e.phone_id, e.format, e.ordered, e.status, e.version, "
+    "s.at_once, {now} AS now, CASE WHEN e.ordered = 0 AND e.rate_limit IS NULL AND s.breaker_until IS NULL "
+    "AND s.parked = 0 AND (s.next_due IS NULL OR s.next_due > $2) THEN 1 ELSE 0 END AS waits_for_nothing "
+    "FROM webhook_endpoint e JOIN endpoint_state s ON s.tenant_id = e.tenant_id AND s.endpoint_id = e.id "
+    "WHERE e.tenant_id {among} AND (e.status = 'enabled' OR e.format = 'meta') AND e.deleted_at IS NULL ORDER BY e.id"
+)
+LISTENERS_BY_DIALECT = {
+    "sqlite": among(_STANDING, 1)["sqlite"].replace("{now}", NOW_SQLITE),
+    "postgres": among(_STANDING, 1)["postgres"].replace("{now}", NOW_POSTGRES),
+}
 ENDPOINT = f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"  # noqa: S608
 ENDPOINTS = (
     f"SELECT {_ENDPOINT} FROM webhook_endpoint WHERE tenant_id = $1 AND deleted_at IS NULL "  # noqa: S608
@@ -75,9 +87,10 @@ DROP_WAITING = (
 # -- an endpoint's state ---------------------------------------------------------------------------------------------
 # Locks the row even where the new time is the later one: TAKE in `claims` relies on meeting every emitting unit there.
 # Where the breaker is open nothing goes before its time, so nobody needs to look; not while it is parked: TAKE tells by
-# a changed time that something came meanwhile.
+# a changed time that something came meanwhile, and so it changes also where what came is due later than that.
 EARLIER_DUE = (
-    "UPDATE endpoint_state SET next_due = CASE WHEN next_due <= $3 THEN next_due "
+    "UPDATE endpoint_state SET next_due = CASE WHEN parked = 1 AND next_due <= $3 THEN next_due - 1 "
+    "WHEN next_due <= $3 THEN next_due "
     "WHEN parked = 0 AND breaker_until > $3 AND next_due <= breaker_until THEN next_due "
     "WHEN parked = 0 AND breaker_until > $3 THEN breaker_until ELSE $3 END "
     "WHERE tenant_id = $1 AND endpoint_id = $2"
@@ -121,19 +134,6 @@ STATE_MOVED = (
     f"at_once = CASE WHEN $13 = 1 AND at_once > 1 THEN at_once / 2 ELSE at_once END, {_AFTER_RESULTS} "
     "WHERE tenant_id = $1 AND endpoint_id = $2 "
     "AND failures = $10 AND breaker_step = $11 AND COALESCE(breaker_until, 0) = $12"
-)
-# A success makes an endpoint well, whatever it was before: nothing is written of one that is well and not waited for.
-# $5 successes let it have more at once, up to $7: where it uses half of what it may have, or is not proven yet ($6).
-STATE_WELL = (
-    "UPDATE endpoint_state SET failures = 0, failing_since = NULL, breaker_until = NULL, breaker_step = 0, "
-    "at_once = CASE WHEN in_flight * 2 < at_once AND at_once >= $6 THEN at_once "
-    "WHEN at_once + $5 > $7 THEN $7 ELSE at_once + $5 END, "
-    "next_due = CASE "
-    "WHEN (in_flight >= at_once OR $3 = 1 OR breaker_until IS NOT NULL) AND (next_due IS NULL OR next_due > $4) "
-    "THEN $4 ELSE next_due END "
-    "WHERE tenant_id = $1 AND endpoint_id = $2 "
-    "AND (in_flight >= at_once OR $3 = 1 OR breaker_until IS NOT NULL OR failures <> 0 OR at_once < $6 "
-    "OR (at_once < $7 AND in_flight * 2 >= at_once))"
 )
 NEXT_DUE = "SELECT min(next_due) AS due FROM endpoint_state"
 
@@ -186,6 +186,11 @@ ADD_DELIVERY = (
     "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at) "
     "VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6)"
 )
+# One that is born taken: its first try is begun by whoever appends it. $7 when it is due again, $8 the lease's end
+ADD_TAKEN = (
+    "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, attempts, created_at, due_at, "
+    "lease_until) VALUES ($1, $2, $3, $4, $5, 'pending', 1, $6, $7, $8)"
+)
 # One that keeps an order: of those with one lane, only the first that has not ended is sent.
 ADD_IN_LANE = (
     "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at, lane) "
@@ -212,13 +217,6 @@ DELIVERIES_OF = (
 RESULT = (
     "UPDATE delivery SET status = $4, due_at = $5, lease_until = NULL, ended_at = $6, last_status = $7, "
     "last_error = $8 WHERE tenant_id = $1 AND id = $2 AND attempts = $3 AND status = 'pending'"
-)
-# The same for many of one tenant that were delivered by the same number of try with the same answer. $1 tenant, $2 the
-# number, $3 the answer's status, $4 when, $5 their ids as one parameter.
-DELIVERED_BY_DIALECT = among(
-    "UPDATE delivery SET status = 'delivered', due_at = NULL, lease_until = NULL, ended_at = $4, last_status = $3, "
-    "last_error = NULL WHERE tenant_id = $1 AND attempts = $2 AND status = 'pending' AND id {among}",
-    5,
 )
 SEND_AGAIN = (
     "UPDATE delivery SET status = 'pending', due_at = $3, ended_at = NULL, lease_until = NULL, manual = attempts "

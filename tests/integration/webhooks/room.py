@@ -13,8 +13,9 @@ from setuplinks.core.outbound.client import Outbound
 from setuplinks.webhooks import api as webhooks_api
 from setuplinks.webhooks.claims import PARK
 from setuplinks.webhooks.models import EVENT_TYPES
+from setuplinks.webhooks.places import LEASE
 from setuplinks.webhooks.plain_claims import TAKE_PLAIN
-from setuplinks.webhooks.runner import LEASE, DeliveryRunner
+from setuplinks.webhooks.runner import DeliveryRunner
 from setuplinks.webhooks.service import Events
 from tests.integration.tenants.json_api import JsonApi, running_api
 

@@ -11,7 +11,7 @@ from setuplinks.core.clock import MINUTE, SECOND
 from setuplinks.core.db.open import FILE_NAME
 from setuplinks.core.db.text import for_sqlite, placeholders
 from setuplinks.webhooks.claims import TAKE_IN_ORDER
-from setuplinks.webhooks.runner import LEASE
+from setuplinks.webhooks.places import LEASE
 from tests.integration.webhooks.room import Room
 from tests.support.inbox import Answer, Inbox
 

@@ -15,7 +15,7 @@ from setuplinks.core.db.open import open_database
 from setuplinks.core.ids import uuid7
 from setuplinks.webhooks import store
 from setuplinks.webhooks.claims import TAKE_IN_ORDER
-from setuplinks.webhooks.runner import LEASE
+from setuplinks.webhooks.places import LEASE
 from tests.integration.webhooks.room import Room, running_room
 from tests.support.inbox import Inbox, running_inbox
 from tests.support.postgres import PostgresServer

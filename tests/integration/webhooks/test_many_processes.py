@@ -6,9 +6,8 @@ from collections import Counter
 from setuplinks.core.clock import SECOND
 from setuplinks.webhooks.ledger import Ledger
 from setuplinks.webhooks.models import Parcel
-from setuplinks.webhooks.places import FIRST_AT_ONCE
+from setuplinks.webhooks.places import FIRST_AT_ONCE, LEASE
 from setuplinks.webhooks.retry import BREAKER_OPENS_AFTER, Verdict
-from setuplinks.webhooks.runner import LEASE
 from setuplinks.webhooks.sender import Result
 from tests.integration.webhooks.room import Room
 from tests.support.inbox import Answer, Inbox, running_inbox

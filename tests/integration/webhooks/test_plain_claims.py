@@ -12,9 +12,8 @@ import asyncpg
 from setuplinks.core.clock import MINUTE, SECOND
 from setuplinks.core.db.open import FILE_NAME
 from setuplinks.core.db.text import for_sqlite, placeholders
-from setuplinks.webhooks.places import FIRST_AT_ONCE
+from setuplinks.webhooks.places import FIRST_AT_ONCE, LEASE
 from setuplinks.webhooks.plain_claims import TAKE_PLAIN
-from setuplinks.webhooks.runner import LEASE
 from tests.integration.webhooks.room import Room
 from tests.support.inbox import Answer, Inbox
 

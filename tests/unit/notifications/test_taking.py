@@ -12,6 +12,7 @@ from setuplinks.core.db.database import Database
 from setuplinks.meta.secret import Secret
 from setuplinks.meta.signatures import SIGNATURE_HEADER, body_signature
 from setuplinks.notifications.api import PATH, Taking
+from setuplinks.notifications.handover import Handover
 from tests.support.sandbox import APP_SECRET
 from tests.support.service import settings_for
 
@@ -23,7 +24,7 @@ class Broken:
 
     dialect = "sqlite"
 
-    async def unit(self, *_: object) -> None:
+    def transaction(self) -> None:
         """Fails."""
         raise RuntimeError("nobody foresaw this")
 
@@ -36,9 +37,11 @@ async def rest(_scope: Scope, _receive: Receive, send: Send) -> None:
 
 async def answered(folder: Path, *said: Message, path: str = PATH, method: str = "POST") -> tuple[int, str]:
     """Status and text for a request whose server says this."""
+    handover = Handover(lambda _: False)
+    handover.open(lambda: None)
     taking = Taking(
         settings_for("http://localhost:9", "http://localhost:9", folder, None),
-        cast(Database, Broken()), ManualClock(SECOND), rest,
+        cast(Database, Broken()), ManualClock(SECOND), handover, rest,
     )  # fmt: skip
     signature = body_signature(Secret(APP_SECRET), BODY).encode()
     scope = {
@@ -56,6 +59,7 @@ async def answered(folder: Path, *said: Message, path: str = PATH, method: str =
         answer.append(message)
 
     await taking(scope, receive, send)
+    assert handover.in_hand == 0
     return answer[0]["status"], answer[1]["body"].decode()
 
 
