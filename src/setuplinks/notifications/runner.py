@@ -50,7 +50,8 @@ class NotificationRunner:
     def __init__(self, db: Database, clock: Clock, router: Router, messages: Messages, *, days: int) -> None:
         self._db, self._clock, self._router, self._messages, self._days = db, clock, router, messages, days
         self.handover = Handover(router.changes_something)
-        self._listening, self._look, self._looked_at = False, True, 0
+        self._listening, self._handed_last = False, False
+        self._look, self._looked_at = True, 0
         self._large = asyncio.Semaphore(2)
         self._at_once = AT_ONCE
         self._dropped_at: int | None = None
@@ -60,7 +61,7 @@ class NotificationRunner:
         """Handles what is in hand, and takes what is due, more at a time while more waits; how many were handled, or
         dropped.
 
-        While this process hands over one after the other, it looks for others when it is woken, and twice a second.
+        After what was handed over it looks for others only when it is woken, or has not looked for half a second.
         """
         if not self._listening:
             self._listening = True
@@ -69,7 +70,8 @@ class NotificationRunner:
         now = self._clock.now()
         handed = self.handover.take(MOST_AT_ONCE)
         await self._together(handed, Round(), handed=True)
-        if handed and not self._look and now - self._looked_at < LOOK_AFTER:
+        follows, self._handed_last = bool(handed) or self._handed_last, bool(handed)
+        if follows and not self._look and now - self._looked_at < LOOK_AFTER:
             return len(handed)
         return len(handed) + await self._take_what_is_due(now)
 

@@ -8,8 +8,10 @@ is weighed. It does not own sending.
 import asyncio
 import logging
 import random
+import time
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +33,8 @@ log = logging.getLogger("setuplinks.webhooks")
 
 TOGETHER = 256
 """Results of one unit."""
+PACE = 0.01
+"""Seconds from one record of successes to the next, where nobody waits for it: the receivers have what was sent."""
 RECORD_TRIES = 20
 RECORD_PAUSE = 1.0
 """Seconds between tries to record while the database is away; what is not recorded is sent again."""
@@ -59,7 +63,8 @@ class Ledger:
     ) -> None:
         self._db, self._clock, self._events, self._chance, self._pause = db, clock, events, chance, pause
         self._smooth: list[_Entry] = []
-        self._storing = False
+        self._storing, self._stored_at = False, 0.0
+        self._urgent = asyncio.Event()
         self._waiting: dict[tuple[int, int], list[_Entry]] = {}
         self._writing: set[tuple[int, int]] = set()
 
@@ -68,6 +73,8 @@ class Ledger:
         entry = _Entry(result, asyncio.get_running_loop().create_future())
         if result.verdict is Verdict.DELIVERED:
             self._smooth.append(entry)
+            if result.parcel.lane is not None or len(self._smooth) >= TOGETHER:
+                self._urgent.set()
             await self._store_successes()
         else:
             await self._weigh(result.parcel.key, [entry])
@@ -79,12 +86,24 @@ class Ledger:
         self._storing = True
         try:
             while self._smooth:
-                await asyncio.sleep(0)  # whoever has ended in the same turn of the loop comes along
+                await self._keep_pace()
                 batch = self._smooth[:TOGETHER]
                 del self._smooth[:TOGETHER]
                 await self._settle(batch, self._record_successes)
         finally:
             self._storing = False
+
+    async def _keep_pace(self) -> None:
+        """Whoever ends meanwhile comes along; the first record waits for the turn of the loop only, and so does one
+        that others wait for: the next of an order."""
+        await asyncio.sleep(0)
+        left = self._stored_at + PACE - time.monotonic()
+        if left > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._urgent.wait()
+        self._urgent.clear()
+        self._stored_at = time.monotonic()
 
     async def _weigh(self, key: tuple[int, int], entries: list[_Entry]) -> None:
         self._waiting.setdefault(key, []).extend(entries)

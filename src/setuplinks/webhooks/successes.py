@@ -50,8 +50,10 @@ DELIVERED_BY_DIALECT = {
     "sqlite": f"{_DELIVERED} WHERE rowid IN (SELECT d.rowid FROM json_each($5) t CROSS JOIN delivery d "  # noqa: S608
     "WHERE d.tenant_id = CAST(json_extract($4, '$[' || t.key || ']') AS INTEGER) AND d.id = t.value "
     "AND d.attempts = $1 AND d.status = 'pending')",
-    # The ids stand there twice: as a list of their own they leave out days at once.
-    "postgres": f"{_DELIVERED} FROM unnest(CAST($4 AS bigint[]), CAST($5 AS text[])) AS told (tenant, delivery) "
-    "WHERE tenant_id = told.tenant AND id = told.delivery AND id = ANY(CAST($5 AS text[])) "
-    "AND attempts = $1 AND status = 'pending'",
+    # Looked up one by one: a join may read the whole table. What was found is locked, and updated by its place.
+    "postgres": f"{_DELIVERED} WHERE ctid = ANY(ARRAY(SELECT found.place "  # noqa: S608
+    "FROM unnest(CAST($4 AS bigint[]), CAST($5 AS text[])) AS told (tenant, delivery), LATERAL ("
+    "SELECT d.ctid AS place FROM delivery d WHERE d.tenant_id = told.tenant AND d.id = told.delivery "
+    "AND d.attempts = $1 AND d.status = 'pending' LIMIT 1 FOR NO KEY UPDATE) AS found"
+    ")) AND attempts = $1 AND status = 'pending'",
 }

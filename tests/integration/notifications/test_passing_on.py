@@ -174,6 +174,7 @@ async def test_a_worker_that_died_in_the_middle_leaves_nothing_undone_and_nothin
     await connected.service.db.bulk(
         "UPDATE notification SET status = 'stored', due_at = received_at, lease_until = 1, body = $1", body
     )
+    connected.service.clock.advance(SECOND)  # nobody is woken by the end of a lease
     assert await connected.tell("messages_two_people") != []
     assert len(connected.inbox.of_type("whatsapp.message.received")) == 3
     assert await connected.states() == [("handled", 2), ("handled", 1)]
