@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from setuplinks.core.clock import DAY, HOUR, MINUTE
+from setuplinks.core.clock import DAY, HOUR, MINUTE, SECOND
 from tests.integration.notifications.conftest import Connected, connect
 from tests.support import notices
 from tests.support.customer import a_customer
