@@ -127,7 +127,7 @@ class Bare:
         event_id = ids.uuid7(now)
         tx.add(webhooks.ADD_EVENT, tenant_id, event_id, kind, now, customer_id, None, link_id)
         tx.add(webhooks.ADD_PAYLOAD, tenant_id, event_id, customer_id, 1, body)
-        tx.add(webhooks.ADD_DELIVERY, tenant_id, ids.uuid7(now), endpoint, event_id, kind, now)
+        tx.add(webhooks.ADD_DELIVERY, tenant_id, ids.uuid7(now), endpoint, event_id, kind, now, now, None, None)
 
     async def landing(self, request: Request) -> Response:
         """The page's read and the page's drawing."""

@@ -121,7 +121,7 @@ class Side:
         await self._timed("a payload by its id", run.fetchrow(store.MESSAGE, TENANT, ids[0]))
         for what, take in (("a claim of ten", TAKE), ("the same without bounds", UNBOUND)):
             endpoint = 1 + number % ENDPOINTS
-            waiting = [(TENANT, uuid7(at), endpoint, one, TYPE, at) for one in ids]
+            waiting = [(TENANT, uuid7(at), endpoint, one, TYPE, at, at, None, None) for one in ids]
             await run.executemany(store.ADD_DELIVERY, waiting)
             taken = await self._timed(what, run.fetch(take, TENANT, endpoint, at, at + LEASE, LEASE, BATCH, BATCH))
             ended = [(TENANT, one["id"], one["attempts"], "delivered", None, at, 200, None) for one in taken]

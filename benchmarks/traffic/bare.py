@@ -58,7 +58,7 @@ class Bare:
         now = self._clock.now()
         async with self._db.transaction() as tx:
             digest = hashlib.sha256(raw).digest()
-            tx.add(ADD_BY_DIALECT[self._db.dialect], uuid7(now), now, digest, raw, now - HOUR)
+            tx.add(ADD_BY_DIALECT[self._db.dialect], uuid7(now), now, digest, raw, now - HOUR, None)
             tx.wake(CHANNEL)
 
 

@@ -72,7 +72,7 @@ async def _commits(scene: Scene) -> float:
     while time.perf_counter() - began < COMMITS_SECONDS:
         now = SystemClock().now()
         async with db.transaction() as tx:
-            tx.add(ADD_BY_DIALECT[db.dialect], uuid7(now), now, uuid7(now).encode(), b"x" * 500, now)
+            tx.add(ADD_BY_DIALECT[db.dialect], uuid7(now), now, uuid7(now).encode(), b"x" * 500, now, None)
         count += 1
     took = time.perf_counter() - began
     # What was written only to be measured is no notification, and nobody shall try to read it.

@@ -25,13 +25,12 @@ QUEUES = {
     "off-boarding": ("offboarding", "due_at"),
     "images": ("theme_image", "due_at"),
 }
-# What is taken: its row has a lease, but for an endpoint's, which is due again when its deliveries' leases end.
-HELD = {"deliveries": ""}
-NOT_HELD = " AND (lease_until IS NULL OR lease_until <= $1)"
+# An endpoint has no lease of its own: it is due again when its deliveries' leases end.
+NOT_HELD = dict.fromkeys(QUEUES, " AND (lease_until IS NULL OR lease_until <= $1)") | {"deliveries": ""}
 # Work that is due and that nobody holds. A queue that stands still is one whose oldest row is old.
 DUE = " UNION ALL ".join(
     f"SELECT '{queue}' AS queue, COUNT(*) AS waiting, MIN({due}) AS oldest FROM {table} "  # noqa: S608 - constants
-    f"WHERE {due} <= $1{HELD.get(queue, NOT_HELD)}"
+    f"WHERE {due} <= $1{NOT_HELD[queue]}"
     for queue, (table, due) in QUEUES.items()
 )
 ORPHANS = "SELECT COUNT(*) AS n, MIN(created_at) AS oldest FROM orphan_authorisation WHERE status = 'open'"

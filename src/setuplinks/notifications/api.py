@@ -26,7 +26,7 @@ from setuplinks.meta.secret import Secret
 from setuplinks.meta.signatures import SIGNATURE_HEADER, body_is_signed
 from setuplinks.notifications.handover import Handover
 from setuplinks.notifications.runner import CHANNEL, LEASE
-from setuplinks.notifications.store import ADD_BY_DIALECT, ADD_TAKEN_BY_DIALECT
+from setuplinks.notifications.store import ADD_BY_DIALECT
 from setuplinks.settings import Settings
 
 PATH = "/meta/notifications"
@@ -54,7 +54,7 @@ class Taking:
     def __init__(self, settings: Settings, db: Database, clock: Clock, handover: Handover, rest: ASGIApp) -> None:
         self._secret = Secret(settings.meta_app_secret.get_secret_value())
         self._db, self._clock, self._handover, self._rest = db, clock, handover, rest
-        self._add, self._add_taken = ADD_BY_DIALECT[db.dialect], ADD_TAKEN_BY_DIALECT[db.dialect]
+        self._add = ADD_BY_DIALECT[db.dialect]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A POST of Meta's, or the rest of the application."""
@@ -84,27 +84,21 @@ class Taking:
     async def _take(self, scope: Scope, raw: bytes) -> None:
         if not body_is_signed(self._secret, raw, _header(scope, SIGNATURE)):
             raise Refused(401, "the signature is not good")
-        now = self._clock.now()
-        values = (uuid7(now), now, hashlib.sha256(raw).digest(), raw, now - REPEAT_WITHIN)
-        try:
-            if self._handover.has_room(raw):
-                await self._hand_over(values)
-            else:
-                async with self._db.transaction() as tx:
-                    tx.add(self._add, *values)
-                    tx.wake(CHANNEL)
-        except Problem:
-            raise Refused(503, "not stored; send it again") from None
-
-    async def _hand_over(self, values: tuple[str, int, bytes, bytes, int]) -> None:
-        notification_id, now, _, raw, _ = values
+        now, taken = self._clock.now(), self._handover.reserve(raw)
+        notification_id, lease = uuid7(now), now + LEASE if taken else None
         try:
             async with self._db.transaction() as tx:
-                tx.add(self._add_taken, *values, now + LEASE)
-        except BaseException:
-            self._handover.release(raw)
+                tx.add(self._add, notification_id, now, hashlib.sha256(raw).digest(), raw, now - REPEAT_WITHIN, lease)
+                if not taken:
+                    tx.wake(CHANNEL)
+        except BaseException as error:
+            if taken:
+                self._handover.release(raw)
+            if isinstance(error, Problem):
+                raise Refused(503, "not stored; send it again") from None
             raise
-        self._handover.put(notification_id, now, raw)
+        if taken:
+            self._handover.put(notification_id, now, raw)
 
 
 @lru_cache(maxsize=16)

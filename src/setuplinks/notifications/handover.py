@@ -8,7 +8,6 @@ storing (`api`), nor handling (`runner`).
 
 from collections import deque
 from collections.abc import Callable
-from types import MappingProxyType
 
 from setuplinks.core.db.unit import Row
 
@@ -44,8 +43,8 @@ class Handover:
         """Takes no more. What has a room may still be put."""
         self._stir = None
 
-    def has_room(self, body: bytes) -> bool:
-        """Keeps room for it until `put` or `release`."""
+    def reserve(self, body: bytes) -> bool:
+        """Keeps room for it until it was put and taken, or is released. False: it is to be claimed."""
         size = len(body)
         if self._stir is None or self._count >= MOST or self._bytes + size > MOST_BYTES or size > LARGE:
             return False
@@ -56,14 +55,13 @@ class Handover:
         return True
 
     def release(self, body: bytes) -> None:
-        """It was not stored."""
+        """Gives its room back: it was not stored."""
         self._count -= 1
         self._bytes -= len(body)
 
     def put(self, notification_id: str, received_at: int, body: bytes) -> None:
         """It is committed."""
-        row = {"id": notification_id, "received_at": received_at, "tries": 1, "body": body}
-        self._rows.append(MappingProxyType(row))
+        self._rows.append({"id": notification_id, "received_at": received_at, "tries": 1, "body": body})
         if self._stir is not None:
             self._stir()
 

@@ -11,24 +11,18 @@ from setuplinks.core.db.text import among
 from setuplinks.core.db.unit import Unit
 
 # -- raw notifications -----------------------------------------------------------------------------------------------
-# $2 received, $3 hash, $4 body, $5 since when the same body counts as a repeat. A row of values, so that those who wait
-# together go in one statement; the look for a repeat is made row by row, since a join may read the whole table.
+# $2 received, $3 hash, $4 body, $5 since when the same body counts as a repeat, $6 the end of its lease: it is born
+# taken by the process that stores it; null where it is born due. A row of values, so that those who wait together go in
+# one statement; the look for a repeat is made row by row, since a join may read the whole table.
 _ADD = (
-    "INSERT INTO notification (id, received_at, body_hash, body, status, due_at) "
-    "WITH given (id, received_at, body_hash, body, since) AS (VALUES (CAST($1 AS TEXT), CAST($2 AS BIGINT), "
-    "CAST($3 AS {bytes}), CAST($4 AS {bytes}), CAST($5 AS BIGINT))) "
-    "SELECT id, received_at, body_hash, body, 'stored', received_at FROM given g WHERE ("
+    "INSERT INTO notification (id, received_at, body_hash, body, status, due_at, lease_until, tries) "
+    "WITH given (id, received_at, body_hash, body, since, lease_until) AS (VALUES (CAST($1 AS TEXT), "
+    "CAST($2 AS BIGINT), CAST($3 AS {bytes}), CAST($4 AS {bytes}), CAST($5 AS BIGINT), CAST($6 AS BIGINT))) "
+    "SELECT id, received_at, body_hash, body, 'stored', received_at, lease_until, "
+    "CASE WHEN lease_until IS NULL THEN 0 ELSE 1 END FROM given g WHERE ("
     "SELECT 1 FROM notification n WHERE n.body_hash = g.body_hash AND n.received_at > g.since LIMIT 1) IS NULL"
 )
 ADD_BY_DIALECT = {"sqlite": _ADD.format(bytes="BLOB"), "postgres": _ADD.format(bytes="BYTEA")}
-# One that is born taken: $6 the end of its lease.
-_ADD_TAKEN = (
-    _ADD.replace("status, due_at)", "status, due_at, lease_until, tries)")
-    .replace("since) AS (", "since, lease_until) AS (")
-    .replace("CAST($5 AS BIGINT)", "CAST($5 AS BIGINT), CAST($6 AS BIGINT)")
-    .replace("'stored', received_at FROM", "'stored', received_at, lease_until, 1 FROM")
-)
-ADD_TAKEN_BY_DIALECT = {"sqlite": _ADD_TAKEN.format(bytes="BLOB"), "postgres": _ADD_TAKEN.format(bytes="BYTEA")}
 
 # Which of these are kept; $1 their ids as one parameter.
 STORED_BY_DIALECT = among("SELECT id FROM notification WHERE id {among}", 1)

@@ -177,26 +177,17 @@ class Events:
         return ids
 
     def _deliver_each(self, tx: Unit, told: list[tuple[str, Told]], firsts: FirstTries, now: int) -> None:
-        alike: list[tuple[object, ...]] = []
-        in_lanes: list[tuple[object, ...]] = []
-        taken: list[tuple[object, ...]] = []
+        rows: list[tuple[object, ...]] = []
         dues = _dues(tx)
         for event_id, one in told:
             for endpoint in one.heard:
-                parcel = Parcel(one.tenant_id, endpoint.id, uuid7(now), event_id, one.type, 1, 0)
-                values = (one.tenant_id, parcel.delivery_id, endpoint.id, event_id, one.type, now)
-                lane = endpoint.lane(one.phone_id)
+                delivery_id, lane = uuid7(now), endpoint.lane(one.phone_id)
+                parcel = Parcel(one.tenant_id, endpoint.id, delivery_id, event_id, one.type, 1, 0)
                 lease = firsts.take(endpoint, parcel, one.body)
-                if lease is not None:
-                    taken.append((*values, *lease))
-                elif lane is None:
-                    alike.append(values)
-                else:
-                    in_lanes.append((*values, lane))
-                dues.note(*parcel.key, now if lease is None else lease[0], taken=lease is not None)
-        tx.add_each(store.ADD_TAKEN, taken)
-        tx.add_each(store.ADD_DELIVERY, alike)
-        tx.add_each(store.ADD_IN_LANE, in_lanes)
+                due, lease_until = lease or (now, None)
+                rows.append((one.tenant_id, delivery_id, endpoint.id, event_id, one.type, now, due, lease_until, lane))
+                dues.note(*parcel.key, due, taken=lease is not None)
+        tx.add_each(store.ADD_DELIVERY, rows)
 
     def emit(
         self,
@@ -265,11 +256,7 @@ class Events:
         made: list[str] = []
         for endpoint in to:
             delivery_id, lane = uuid7(now), endpoint.lane(phone_id)
-            values = (tenant_id, delivery_id, endpoint.id, event_id, event_type, now)
-            if lane is None:
-                tx.add(store.ADD_DELIVERY, *values)
-            else:
-                tx.add(store.ADD_IN_LANE, *values, lane)
+            tx.add(store.ADD_DELIVERY, tenant_id, delivery_id, endpoint.id, event_id, event_type, now, now, None, lane)
             _dues(tx).note(tenant_id, endpoint.id, now)
             made.append(delivery_id)
         return made

@@ -18,8 +18,7 @@ LISTENERS = (
     "SELECT id, event_types, customer_id, phone_id, format, ordered, status FROM webhook_endpoint "
     "WHERE tenant_id = $1 AND (status = 'enabled' OR format = 'meta') AND deleted_at IS NULL ORDER BY id"
 )
-# $1 tenants, as one parameter.
-# And with how they stand, for `first_tries`. $2 now
+# $1 tenants, as one parameter, $2 now. With how each endpoint stands, for `first_tries`.
 _STANDING = (
     "SELECT e.tenant_id, e.id, e.event_types, e.customer_id, e.phone_id, e.format, e.ordered, e.status, e.version, "
     "s.at_once, {now} AS now, CASE WHEN e.ordered = 0 AND e.rate_limit IS NULL AND s.breaker_until IS NULL "
@@ -182,19 +181,12 @@ END_ERASED = (
 )
 
 # -- deliveries ------------------------------------------------------------------------------------------------------
+# $6 made, $7 due, $8 the end of its lease: it is born taken, and whoever appends it begins its first try; null where it
+# is born due. $9 its lane: of those with one lane only the first that has not ended is sent; null without an order.
 ADD_DELIVERY = (
-    "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at) "
-    "VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6)"
-)
-# One that is born taken: its first try is begun by whoever appends it. $7 when it is due again, $8 the lease's end
-ADD_TAKEN = (
     "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, attempts, created_at, due_at, "
-    "lease_until) VALUES ($1, $2, $3, $4, $5, 'pending', 1, $6, $7, $8)"
-)
-# One that keeps an order: of those with one lane, only the first that has not ended is sent.
-ADD_IN_LANE = (
-    "INSERT INTO delivery (tenant_id, id, endpoint_id, event_id, event_type, status, due_at, created_at, lane) "
-    "VALUES ($1, $2, $3, $4, $5, 'pending', $6, $6, $7)"
+    "lease_until, lane) VALUES ($1, $2, $3, $4, $5, 'pending', CASE WHEN CAST($8 AS BIGINT) IS NULL THEN 0 ELSE 1 END, "
+    "$6, $7, $8, $9)"
 )
 _DELIVERY = (
     "tenant_id, id, endpoint_id, event_id, event_type, status, attempts, due_at, lease_until, created_at, ended_at, "

@@ -313,7 +313,7 @@ async def test_pruning_leaves_no_tenant_out_and_takes_nothing_young(db: Database
         for at in (old, old + 1, young):
             async with db.transaction() as tx:
                 tx.add(store.ADD_EVENT, tenant_id, uuid7(at), "setup_link.created", at, None, None, None)
-                tx.add(store.ADD_DELIVERY, tenant_id, uuid7(at), 1, uuid7(at), "setup_link.created", at)
+                tx.add(store.ADD_DELIVERY, tenant_id, uuid7(at), 1, uuid7(at), "setup_link.created", at, at, None, None)
     retention = Retention(db, clock, KEPT)
     assert await retention.run_once() == 12
     assert await retention.run_once() == 0

@@ -89,7 +89,7 @@ async def test_an_event_that_is_told_while_recover_looks_is_not_told_twice(held:
         event_id, delivery_id = uuid7(now), uuid7(now)
         await other.execute(store.ADD_EVENT, room.tenant_id, event_id, "setup_link.created", now, None, None, None)
         await other.execute(store.ADD_PAYLOAD, room.tenant_id, event_id, None, 0, b"{}")
-        values = (room.tenant_id, delivery_id, endpoint["id"], event_id, "setup_link.created", now)
+        values = (room.tenant_id, delivery_id, endpoint["id"], event_id, "setup_link.created", now, now, None, None)
         await other.execute(store.ADD_DELIVERY, *values)
         await other.execute(store.EARLIER_DUE, room.tenant_id, endpoint["id"], now)
     assert (await asked).json() == {"failedAgain": 0, "missed": 0}

@@ -30,7 +30,16 @@ async def test_an_event_that_commits_while_take_waits_for_its_lock_stays_due(
             await other.execute(store.ADD_EVENT, room.tenant_id, event_id, "setup_link.created", now, None, None, None)
             await other.execute(store.ADD_PAYLOAD, room.tenant_id, event_id, None, 0, b"{}")
             await other.execute(
-                store.ADD_DELIVERY, room.tenant_id, event_id, key[1], event_id, "setup_link.created", now
+                store.ADD_DELIVERY,
+                room.tenant_id,
+                event_id,
+                key[1],
+                event_id,
+                "setup_link.created",
+                now,
+                now,
+                None,
+                None,
             )
             await other.execute(store.EARLIER_DUE, *key, now)
             waiting = asyncio.create_task(room.take(endpoint))

@@ -19,7 +19,7 @@ def test_what_is_put_is_taken_once_the_eldest_first() -> None:
     handover = Handover(lambda _: False)
     handover.open(lambda: stirred.append(None))
     for number in range(3):
-        assert handover.has_room(BODY)
+        assert handover.reserve(BODY)
         handover.put(f"n{number}", number, BODY)
     assert len(stirred) == handover.in_hand == 3
     first, second = handover.take(2), handover.take(2)
@@ -32,25 +32,25 @@ def test_what_is_put_is_taken_once_the_eldest_first() -> None:
 
 def test_nothing_is_taken_over_before_somebody_handles_and_after() -> None:
     handover = Handover(lambda _: False)
-    assert not handover.has_room(BODY)
+    assert not handover.reserve(BODY)
     handover.open(lambda: None)
-    assert handover.has_room(BODY)
+    assert handover.reserve(BODY)
     handover.close()
-    assert not handover.has_room(BODY)
+    assert not handover.reserve(BODY)
     handover.put("n", 1, BODY)  # it was under way
     assert [row["id"] for row in handover.take(9)] == ["n"]
 
 
 @pytest.mark.parametrize("body", [b'{"field": "account_update"}', b"x" * (LARGE + 1)])
 def test_what_changes_an_account_and_what_is_large_is_claimed(body: bytes) -> None:
-    assert not opened().has_room(body)
+    assert not opened().reserve(body)
 
 
 def test_there_is_room_for_so_many_and_for_so_many_bytes() -> None:
     handover = opened()
-    assert [handover.has_room(BODY) for _ in range(MOST + 1)] == [True] * MOST + [False]
+    assert [handover.reserve(BODY) for _ in range(MOST + 1)] == [True] * MOST + [False]
     handover.release(BODY)  # it was not stored
-    assert handover.has_room(BODY)
+    assert handover.reserve(BODY)
     large, heavy = b"x" * LARGE, opened()
     held = MOST_BYTES // LARGE
-    assert [heavy.has_room(large) for _ in range(held + 1)] == [True] * held + [False]
+    assert [heavy.reserve(large) for _ in range(held + 1)] == [True] * held + [False]
