@@ -65,7 +65,10 @@ class Workers:
         for runner in self.runners:
             finish = getattr(runner, "finish", None)
             if finish is not None:
-                await finish()
+                try:
+                    await finish()
+                except Exception:  # the others' work is finished all the same; this one's is left to its leases
+                    log.exception("worker.finish_failed", extra={"fields": {"runner": runner.name}})
 
     async def drain(self) -> int:
         """Runs all runners until none has anything due; for tests and for programs that end. How many were handled."""
